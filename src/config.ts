@@ -1,0 +1,260 @@
+/**
+ * Runs on any thread. Owns every setting; the only reader of process.env.
+ * Never throws: a bad value becomes one problem line that names the setting and the fix, and the default is used.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { tmpdir, userInfo } from "node:os";
+import { dirname, join, resolve } from "node:path";
+
+export type LogTarget = "stderr" | "file" | "off";
+export type LabelChoice = "auto" | "interpose" | "hook" | "off";
+export type EngineChoice = "auto" | "native" | "pprof";
+
+export interface Settings {
+  readonly enabled: boolean;
+  /** Scales windows, ages and holds of the detector together. */
+  readonly horizonMillis: number;
+  readonly directory: string;
+  readonly directoryLimitBytes: number;
+  readonly log: LogTarget;
+  readonly labels: LabelChoice;
+  readonly engine: EngineChoice;
+  /** Share of one core that sampling may cost, 0..1. */
+  readonly cpuBudgetRatio: number;
+  /** Sum of capture pauses per minute. */
+  readonly pauseBudgetMillisPerMinute: number;
+  /** Fixed mean sampling interval, or null: measured and chosen by the CPU budget. */
+  readonly samplingIntervalBytes: number | null;
+  readonly maxRoutes: number;
+  /** The agent is off while this file exists. */
+  readonly offFile: string;
+  readonly serviceName: string;
+  readonly serviceVersion: string | null;
+}
+
+export interface Configuration {
+  readonly settings: Settings;
+  /** One line each: what is wrong, which setting, what to write instead. */
+  readonly problems: readonly string[];
+}
+
+/** Horizons below this are load tests: only there may the agent ask V8 for a mark-compact. */
+export const LOAD_TEST_HORIZON_MILLIS = 600_000;
+
+const SECOND = 1_000;
+const HOUR = 3_600 * SECOND;
+const DURATION_UNITS: Readonly<Record<string, number>> = { ms: 1, s: SECOND, m: 60 * SECOND, h: HOUR, d: 24 * HOUR };
+
+interface SettingDescription {
+  readonly name: string;
+  readonly default: string;
+  readonly meaning: string;
+}
+
+/** Every variable the agent reads, in the order of the README's table. */
+export const SETTINGS: readonly SettingDescription[] = [
+  { name: "LEAK_AGENT_ENABLED", default: "1", meaning: "0 switches the agent off before it does anything" },
+  { name: "LEAK_AGENT_HORIZON", default: "24h", meaning: "time scale of every verdict; under 10m is a load test" },
+  { name: "LEAK_AGENT_DIR", default: "<tmp>/leak-agent-<user>/<service>", meaning: "folder for profiles, history and findings" },
+  { name: "LEAK_AGENT_DIR_MAX_MB", default: "64", meaning: "most the folder may hold, 8-10240" },
+  { name: "LEAK_AGENT_LOG", default: "stderr", meaning: "stderr, file (agent.log in the folder) or off" },
+  { name: "LEAK_AGENT_LABELS", default: "auto", meaning: "how samples get their route: auto, interpose, hook or off" },
+  { name: "LEAK_AGENT_ENGINE", default: "auto", meaning: "auto, native or pprof" },
+  { name: "LEAK_AGENT_CPU_BUDGET", default: "0.5", meaning: "percent of one core that sampling may cost, 0.05-10" },
+  { name: "LEAK_AGENT_PAUSE_BUDGET_MS", default: "20", meaning: "sum of capture pauses in ms per minute, 1-1000" },
+  { name: "LEAK_AGENT_SAMPLING_INTERVAL", default: "measured", meaning: "mean bytes between samples, 4096-16777216" },
+  { name: "LEAK_AGENT_MAX_ROUTES", default: "5000", meaning: "route names kept; the rest is (other), 10-5000" },
+  { name: "LEAK_AGENT_OFF_FILE", default: "<folder>/off", meaning: "the agent is off while this file exists" },
+  { name: "OTEL_SERVICE_NAME", default: "name in package.json", meaning: "the service's name" },
+  { name: "OTEL_RESOURCE_ATTRIBUTES", default: "", meaning: "service.name and service.version are read" },
+];
+
+/**
+ * @param env the process environment.
+ * @param mainScript the program being run, used to find the service's package.json; null when there is none.
+ */
+export function readConfiguration(env: NodeJS.ProcessEnv = process.env, mainScript: string | null = null): Configuration {
+  const problems: string[] = unknownVariables(env);
+  const read = new Reader(env, problems);
+  const resource = resourceAttributes(env, problems);
+  const manifest = nearestManifest(mainScript);
+  const serviceName = nonEmpty(env["OTEL_SERVICE_NAME"]) ?? resource.get("service.name") ?? manifest?.name ?? "unknown_service:node";
+  const directory = resolve(nonEmpty(env["LEAK_AGENT_DIR"]) ?? join(tmpdir(), `leak-agent-${userName()}`, fileName(serviceName)));
+  const settings: Settings = {
+    enabled: read.choice("LEAK_AGENT_ENABLED", ["1", "0", "true", "false"], "1") !== "0" && env["LEAK_AGENT_ENABLED"] !== "false",
+    horizonMillis: read.duration("LEAK_AGENT_HORIZON", 10 * SECOND, 30 * 24 * HOUR, 24 * HOUR),
+    directory,
+    directoryLimitBytes: read.number("LEAK_AGENT_DIR_MAX_MB", 8, 10_240, 64) * 1024 * 1024,
+    log: read.choice("LEAK_AGENT_LOG", ["stderr", "file", "off"], "stderr"),
+    labels: read.choice("LEAK_AGENT_LABELS", ["auto", "interpose", "hook", "off"], "auto"),
+    engine: read.choice("LEAK_AGENT_ENGINE", ["auto", "native", "pprof"], "auto"),
+    cpuBudgetRatio: read.number("LEAK_AGENT_CPU_BUDGET", 0.05, 10, 0.5) / 100,
+    pauseBudgetMillisPerMinute: read.number("LEAK_AGENT_PAUSE_BUDGET_MS", 1, 1_000, 20),
+    samplingIntervalBytes: read.optionalNumber("LEAK_AGENT_SAMPLING_INTERVAL", 4_096, 16_777_216),
+    maxRoutes: read.number("LEAK_AGENT_MAX_ROUTES", 10, 5_000, 5_000),
+    offFile: resolve(nonEmpty(env["LEAK_AGENT_OFF_FILE"]) ?? join(directory, "off")),
+    serviceName,
+    serviceVersion: resource.get("service.version") ?? manifest?.version ?? null,
+  };
+  return { settings, problems };
+}
+
+class Reader {
+  constructor(
+    private readonly env: NodeJS.ProcessEnv,
+    private readonly problems: string[],
+  ) {}
+
+  number(name: string, low: number, high: number, fallback: number): number {
+    const text = nonEmpty(this.env[name]);
+    if (text === undefined) return fallback;
+    const value = Number(text);
+    if (Number.isFinite(value) && value >= low && value <= high) return value;
+    return this.reject(name, text, `a number from ${low} to ${high}`, fallback);
+  }
+
+  optionalNumber(name: string, low: number, high: number): number | null {
+    const value = this.number(name, low, high, Number.NaN);
+    return Number.isNaN(value) ? null : Math.floor(value);
+  }
+
+  duration(name: string, low: number, high: number, fallback: number): number {
+    const text = nonEmpty(this.env[name]);
+    if (text === undefined) return fallback;
+    const value = parseDuration(text);
+    if (value !== null && value >= low && value <= high) return value;
+    return this.reject(name, text, "a duration from 10s to 30d, such as 30s, 10m or 24h", fallback);
+  }
+
+  choice<T extends string>(name: string, choices: readonly T[], fallback: T): T {
+    const text = nonEmpty(this.env[name]);
+    if (text === undefined) return fallback;
+    const found = choices.find((choice) => choice === text.toLowerCase());
+    return found ?? this.reject(name, text, `one of ${choices.join(", ")}`, fallback);
+  }
+
+  private reject<T>(name: string, text: string, expected: string, fallback: T): T {
+    const used = typeof fallback === "number" && Number.isNaN(fallback) ? "the default" : describeFallback(name);
+    this.problems.push(`${name}=${JSON.stringify(text.slice(0, 80))} is not usable: write ${expected}; using ${used}`);
+    return fallback;
+  }
+}
+
+/** Reads `500ms`, `30s`, `10m`, `24h`, `7d`; null when it is none of these. */
+export function parseDuration(text: string): number | null {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text.trim());
+  const unit = match?.[2] === undefined ? undefined : DURATION_UNITS[match[2]];
+  return match?.[1] === undefined || unit === undefined ? null : Number(match[1]) * unit;
+}
+
+function describeFallback(name: string): string {
+  const setting = SETTINGS.find((candidate) => candidate.name === name);
+  return setting === undefined ? "the default" : `the default, ${setting.default}`;
+}
+
+function unknownVariables(env: NodeJS.ProcessEnv): string[] {
+  const known = new Set(SETTINGS.map((setting) => setting.name));
+  const problems: string[] = [];
+  for (const name of Object.keys(env)) {
+    if (!name.startsWith("LEAK_AGENT_") || known.has(name)) continue;
+    const near = nearest(name, [...known]);
+    problems.push(`${name} is not a setting of leak-agent: ${near === null ? "remove it" : `did you mean ${near}?`}`);
+  }
+  return problems;
+}
+
+function nearest(name: string, candidates: readonly string[]): string | null {
+  let best: string | null = null;
+  let bestDistance = 5;
+  for (const candidate of candidates) {
+    const distance = editDistance(name, candidate);
+    if (distance < bestDistance) {
+      best = candidate;
+      bestDistance = distance;
+    }
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitute = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      current.push(Math.min(substitute, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1));
+    }
+    previous = current;
+  }
+  return previous[b.length] ?? 0;
+}
+
+function resourceAttributes(env: NodeJS.ProcessEnv, problems: string[]): Map<string, string> {
+  const attributes = new Map<string, string>();
+  const text = nonEmpty(env["OTEL_RESOURCE_ATTRIBUTES"]);
+  if (text === undefined) return attributes;
+  for (const pair of text.split(",")) {
+    const at = pair.indexOf("=");
+    if (at <= 0) {
+      problems.push("OTEL_RESOURCE_ATTRIBUTES has an entry without a value: write key=value,key=value");
+      continue;
+    }
+    attributes.set(pair.slice(0, at).trim(), decode(pair.slice(at + 1).trim()));
+  }
+  return attributes;
+}
+
+function decode(value: string): string {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value; // The specification allows any text; a stray percent sign is kept as it is.
+  }
+}
+
+interface Manifest {
+  readonly name?: string;
+  readonly version?: string;
+}
+
+function nearestManifest(mainScript: string | null): Manifest | null {
+  let folder = mainScript === null ? process.cwd() : dirname(resolve(mainScript));
+  for (let depth = 0; depth < 16; depth++) {
+    const file = join(folder, "package.json");
+    if (existsSync(file)) return readManifest(file);
+    const parent = dirname(folder);
+    if (parent === folder) return null;
+    folder = parent;
+  }
+  return null;
+}
+
+function readManifest(file: string): Manifest | null {
+  try {
+    const value: unknown = JSON.parse(readFileSync(file, "utf8"));
+    if (typeof value !== "object" || value === null) return null;
+    const { name, version } = value as Record<string, unknown>;
+    return {
+      ...(typeof name === "string" && name !== "" ? { name } : {}),
+      ...(typeof version === "string" && version !== "" ? { version } : {}),
+    };
+  } catch {
+    return null; // The service's own manifest is not ours to judge; the name falls back.
+  }
+}
+
+function nonEmpty(value: string | undefined): string | undefined {
+  return value === undefined || value.trim() === "" ? undefined : value.trim();
+}
+
+function userName(): string {
+  try {
+    return fileName(String(process.getuid?.() ?? userInfo().username));
+  } catch {
+    return "user"; // No entry in the user database, as in some containers.
+  }
+}
+
+function fileName(text: string): string {
+  return text.replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[-.]+/, "") || "service";
+}

@@ -1,0 +1,164 @@
+/** Spoken by every room. Owns the finding record, version 1 (docs/findings.md). Within /1 only additions. Unknown is null. */
+
+export const FINDING_SCHEMA = "leak-agent.finding/1";
+
+export type VerdictName = "watch" | "saturating" | "leak" | "urgent" | "inconclusive" | "retracted" | "acknowledged";
+export type Impact = "minor" | "material" | "critical";
+export type RouteKind = "request" | "background-of" | "startup" | "background" | "unattributed";
+export type Attribution = "exact" | "inferred" | "none";
+
+export interface FindingService {
+  readonly name: string;
+  readonly version: string | null;
+  readonly buildId: string | null;
+  readonly firstBuildId: string | null;
+  readonly instanceId: string;
+  readonly processId: number;
+  readonly threadId: number;
+  readonly nodeVersion: string;
+  readonly v8Version: string;
+}
+
+export interface FindingAgent {
+  readonly version: string;
+  readonly engine: "native" | "pprof" | "guest";
+  readonly attribution: Attribution;
+  readonly samplingIntervalBytes: number;
+  readonly labelledRatio: number | null;
+}
+
+export interface FindingRoute {
+  readonly name: string;
+  readonly method: string | null;
+  readonly template: string | null;
+  readonly kind: RouteKind;
+  /** Share of the site's retained samples that this route owns, 0..1. */
+  readonly shareRatio: number;
+}
+
+export interface SourcePosition {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+export interface FindingSite {
+  readonly id: string;
+  readonly function: string;
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  /** `app`, `node`, or `name@version` of the npm package. */
+  readonly package: string;
+  /** Through the source map; null where there is none. */
+  readonly original: SourcePosition | null;
+  /** Share of the route's retained samples that have this function on their stack, 0..1. */
+  readonly shareRatio: number;
+  /** True when most of the evidence lies in functions below this one. */
+  readonly inlined: boolean;
+}
+
+export interface FindingFrame {
+  readonly function: string;
+  readonly file: string;
+  readonly line: number;
+}
+
+export interface FindingPathFrame extends FindingFrame {
+  readonly package: string;
+}
+
+export interface FindingGrowth {
+  readonly bytesPerRequest: number | null;
+  readonly bytesPerRequestLow: number | null;
+  readonly bytesPerRequestHigh: number | null;
+  readonly confidence: number;
+  readonly bytesPerHour: number;
+  readonly bytesPerHourLow: number;
+  readonly bytesPerHourHigh: number;
+  readonly retainedBytes: number;
+  readonly retainedObjects: number;
+  readonly requests: number | null;
+}
+
+export interface FindingEvidence {
+  readonly method: "cohort" | "ladder" | "level";
+  readonly samples: number;
+  readonly cohortsMatured: number;
+  readonly cohortsFreed: number;
+  readonly lnE: number;
+  readonly lnThreshold: number;
+  readonly hypotheses: number;
+  readonly ageSeconds: number;
+  readonly oldestAgeSeconds: number;
+  readonly majorGcs: number;
+  readonly halfRatio: number | null;
+  readonly minQuarterRatio: number | null;
+  readonly unrefutedSeconds: number;
+  readonly lives: number;
+}
+
+export interface FindingContrast {
+  readonly busyBytesPerHour: number | null;
+  readonly idleBytesPerHour: number | null;
+  readonly idleHours: number | null;
+  readonly otherRoutesBytesPerRequest: number | null;
+  readonly routeCorrelation: number | null;
+  readonly windowSeconds: number;
+}
+
+export interface FindingExplained {
+  readonly heapGrowthRatio: number | null;
+  readonly rssGrowthRatio: number | null;
+  readonly unexplainedBytesPerHour: number | null;
+}
+
+export interface FindingForecast {
+  readonly limit: "heap" | "cgroup";
+  readonly headroomBytes: number;
+  readonly hoursP10: number | null;
+  readonly hoursP50: number | null;
+  readonly hoursP90: number | null;
+}
+
+export interface FindingAlternative {
+  readonly name: string;
+  readonly statistic: string;
+  readonly value: number;
+  readonly bound: number;
+  readonly rejected: boolean;
+}
+
+/** One line per TRANSITION of a verdict in `findings.jsonl`. */
+export interface Finding {
+  readonly schema: typeof FINDING_SCHEMA;
+  /** First 12 hex digits of sha256(service.name, site.id, route.name). */
+  readonly id: string;
+  readonly sequence: number;
+  readonly time: string;
+  readonly firstSeenTime: string;
+  readonly verdict: VerdictName;
+  readonly previousVerdict: VerdictName | null;
+  readonly impact: Impact;
+  readonly service: FindingService;
+  readonly agent: FindingAgent;
+  readonly route: FindingRoute;
+  /** Other routes that leak at the same site, most bytes per request first. */
+  readonly otherRoutes: readonly string[];
+  readonly site: FindingSite;
+  /** The nearest frame of the service's own code, or null when none is on the stack. */
+  readonly appFrame: FindingFrame | null;
+  /** Root to leaf, at most 16 frames. */
+  readonly path: readonly FindingPathFrame[];
+  readonly growth: FindingGrowth;
+  readonly evidence: FindingEvidence;
+  readonly contrast: FindingContrast;
+  readonly explained: FindingExplained;
+  readonly forecast: FindingForecast | null;
+  readonly alternatives: readonly FindingAlternative[];
+  readonly retainer: null;
+  readonly fix: null;
+  readonly refutedBy: string;
+  readonly nextStep: string;
+  readonly text: string;
+}

@@ -1,0 +1,133 @@
+/**
+ * Spoken by probes (every thread of the service) and the agent's worker. Owns the messages between them, nothing else.
+ * Everything is structured-cloneable; buffers are transferred where the port allows it.
+ */
+import type { Route } from "./owner";
+
+/** Words per entry in the packed `Float64Array`s below. */
+export const LEDGER_WORDS = 3;
+export const RECORD_WORDS = 3;
+export const WINDOW_WORDS = 3;
+export const REQUEST_WORDS = 3;
+
+/** `endOrdinal` of a request record whose request is still running. */
+export const RECORD_OPEN: number = Number.POSITIVE_INFINITY;
+
+/** What a probe learned since its previous message. One message travels with each capture, more when a queue fills up. */
+export interface ProbeReport {
+  readonly type: "report";
+  /** `worker_threads.threadId`; 0 is the main thread. */
+  readonly thread: number;
+  /** Counts the sampler's lives in this thread: a restart forgets every live sample. */
+  readonly epoch: number;
+  /** V8's mean sampling interval in bytes. */
+  readonly intervalBytes: number;
+  /** `Date.now()` when the report was made. */
+  readonly timeMillis: number;
+  /** The layout of `capture.ts`, or null when this report only carries windows and owners. */
+  readonly capture: ArrayBuffer | null;
+  /** Time the main thread was blocked by the capture; 0 without one. */
+  readonly pauseMillis: number;
+  /** The greatest ordinal handed out when the report was made. */
+  readonly lastOrdinal: number;
+  /** Ordinals at or below this one have no labels (labels start late, or failed). */
+  readonly labelsFromOrdinal: number;
+  /** Packed [firstOrdinal, lastOrdinal (inclusive), owner token], ascending. */
+  readonly ledger: Float64Array;
+  /** Packed [record id, route index, endOrdinal or RECORD_OPEN]; a later row for the same record replaces an earlier one. */
+  readonly records: Float64Array;
+  /** Packed birth windows closed since the last report: [end time in ms, last ordinal inside, major GCs completed at its end]. */
+  readonly windows: Float64Array;
+  /** Packed [window end time in ms, route index, requests finished in that window]; zero rows are left out. */
+  readonly requests: Float64Array;
+  /** Routes that got their index since the last report, in index order; `firstRouteIndex` is the first one's. */
+  readonly firstRouteIndex: number;
+  readonly newRoutes: readonly Route[];
+  /** Routes folded into another one (a path segment turned out to be a parameter): [from, to] pairs. */
+  readonly routeAliases: readonly (readonly [number, number])[];
+  readonly gc: GcReading;
+  readonly memory: MemoryReading;
+  readonly counts: ProbeCounts;
+}
+
+/** Read from the GC epilogue counters; totals since the addon was loaded in this thread. */
+export interface GcReading {
+  readonly majorCount: number;
+  readonly minorCount: number;
+  readonly majorPauseNanos: number;
+  readonly minorPauseNanos: number;
+  /** Used heap right after the last major GC; 0 before the first. */
+  readonly postMajorHeapBytes: number;
+  /** How many of the major GCs the agent asked for (load tests only). */
+  readonly requestedMajorCount: number;
+}
+
+export interface MemoryReading {
+  readonly heapUsedBytes: number;
+  readonly heapLimitBytes: number;
+  readonly externalBytes: number;
+  readonly arrayBuffersBytes: number;
+}
+
+/** Totals of what the probe did and what it had to drop. */
+export interface ProbeCounts {
+  readonly samples: number;
+  readonly captures: number;
+  readonly capturesSkipped: number;
+  readonly droppedLedgerRanges: number;
+  readonly droppedRecords: number;
+  readonly ringOverflows: number;
+  readonly hookErrors: number;
+}
+
+export type LabelMechanism = "interpose" | "hook" | "none";
+
+/** Sent once by each probe when it wakes up, and again when what works changes. */
+export interface ProbeHello {
+  readonly type: "hello";
+  readonly thread: number;
+  readonly engine: "native" | "pprof";
+  readonly labels: LabelMechanism;
+  /** Why labels are off or not the preferred ones; empty when nothing is to be said. */
+  readonly labelsReason: string;
+  readonly startTimeMillis: number;
+}
+
+/** A thread of the service has ended: its live samples are gone, which proves nothing about the code. */
+export interface ProbeGoodbye {
+  readonly type: "goodbye";
+  readonly thread: number;
+}
+
+/** A one-off event that the worker should log as one line. */
+export interface ProbeNotice {
+  readonly type: "notice";
+  readonly thread: number;
+  readonly level: "info" | "warn";
+  readonly code: string;
+  readonly message: string;
+}
+
+export type ProbeMessage = ProbeHello | ProbeReport | ProbeGoodbye | ProbeNotice;
+
+/** What the worker may ask of the main thread's probe. */
+export type WorkerRequest =
+  /** A node id is unknown (the worker restarted, or pruned too much): send every name again. */
+  | { readonly type: "resend-names"; readonly thread: number }
+  /** The off switch was found (file), or withdrawn. */
+  | { readonly type: "enabled"; readonly enabled: boolean }
+  /** The worker is ready to take reports. */
+  | { readonly type: "ready" };
+
+/** `workerData` of the agent's worker. */
+export interface WorkerStart {
+  readonly settings: import("../config").Settings;
+  readonly problems: readonly string[];
+  readonly restartCount: number;
+  readonly processStartMillis: number;
+  readonly mainScript: string | null;
+  readonly workingDirectory: string;
+}
+
+/** Name of the `BroadcastChannel` over which probes in the service's own worker threads reach the agent's worker. */
+export const PROBE_CHANNEL = "leak-agent.probe.1";

@@ -1,0 +1,107 @@
+/**
+ * Runs on every thread that samples. The only loader of the C++ addon; its surface, typed.
+ * Loading never throws: `loadNative` answers why it cannot be had.
+ */
+import { join } from "node:path";
+
+/** Index into `NativeAddon.gcCounters`. */
+export const GC_MAJOR_COUNT = 0;
+export const GC_MINOR_COUNT = 1;
+export const GC_MAJOR_PAUSE_NANOS = 2;
+export const GC_MINOR_PAUSE_NANOS = 3;
+export const GC_POST_MAJOR_HEAP_BYTES = 4;
+export const GC_COUNTER_COUNT = 8;
+
+/** Index into `NativeAddon.control`, an Int32Array shared with the interposed sampler step. */
+export const CONTROL_INSIDE_AGENT = 0;
+/** How many samples wait in the ring; read by JS to skip empty drains. */
+export const CONTROL_RING_LENGTH = 1;
+export const CONTROL_RING_OVERFLOWS = 2;
+export const CONTROL_WORDS = 8;
+
+export type StartResult = "started" | "foreign" | "failed";
+
+/**
+ * The V8 memory that holds the sampler's ordinal counter, for reading only. The counter may be read only while
+ * `profilerWord` still equals `expected` AND `sampler[INTERVAL]` still is our interval: otherwise somebody else stopped
+ * our sampler, and the memory may be gone.
+ */
+export interface CounterView {
+  /** Two u32: the word inside `v8::HeapProfiler` that points to the sampler. Lives as long as the isolate. */
+  readonly profilerWord: Uint32Array;
+  readonly expectedLow: number;
+  readonly expectedHigh: number;
+  /** The sampler's first ten words as u32 pairs. */
+  readonly sampler: Uint32Array;
+  /** Index into `sampler` of the low half of the ordinal counter; the high half follows. */
+  readonly ordinalIndex: number;
+  /** Index into `sampler` of the low half of the interval. */
+  readonly intervalIndex: number;
+  readonly intervalBytes: number;
+}
+
+export type DrainedSamples = (ordinals: Float64Array, stores: readonly unknown[], count: number) => void;
+
+export interface NativeAddon {
+  /** V8 major.minor this process runs, such as `13.6`. */
+  readonly v8MajorMinor: string;
+  /** Starts V8's sampler in this isolate with GC hooks and a cleanup hook that stops it; never with kSamplingForceGC. */
+  startSampler(intervalBytes: number, stackDepth: number): StartResult;
+  /** Stops our sampler; does nothing when it is not ours. */
+  stopSampler(): void;
+  /** True while the sampler that runs is the one we started. */
+  samplerIsOurs(): boolean;
+  /** One compact capture (src/model/capture.ts), or null when the sampler is gone. Names only for nodes not sent before. */
+  capture(): ArrayBuffer | null;
+  /** The next capture repeats every node. */
+  resendNames(): void;
+  /** The greatest ordinal handed out, read safely; -1 when the counter could not be found or is not ours. */
+  readOrdinal(): number;
+  /** Null when discovery failed (unknown layout, no permission to read own memory) or external buffers are not allowed. */
+  counterView(): CounterView | null;
+  /** Fine-grained reason why the counter could not be found; empty when it was. */
+  counterProblem(): string;
+  /**
+   * Node 24 and 26: from now on each new sample's context frame is kept in a ring of 256 handles, drained once per loop
+   * turn (unref'd) and by `drain`. `drained` receives the store of `storage` in that frame, resolved at once.
+   * @returns false when this V8 is not supported.
+   */
+  interpose(storage: object, drained: DrainedSamples): boolean;
+  /** Puts the sampler's observer back as it was. */
+  removeInterposition(): void;
+  drain(): void;
+  /** Totals, updated in the GC epilogue without any JS. */
+  readonly gcCounters: Float64Array;
+  readonly control: Int32Array;
+  /** MemoryPressureNotification(kModerate), then kNone: starts a mark-compact. Load tests only. */
+  requestMajorGc(): void;
+  /** Median time of V8's own GetAllocationProfile alone, in nanoseconds, for benchmarks: builds and drops one profile. */
+  benchmarkAllocationProfile(): number;
+}
+
+export type NativeResult =
+  | { readonly ok: true; readonly addon: NativeAddon }
+  | { readonly ok: false; readonly reason: string };
+
+let loaded: NativeResult | undefined;
+
+/** Loads the addon built for this Node (build/Release, else a prebuild). */
+export function loadNative(): NativeResult {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): NativeResult {
+  try {
+    // eslint-free dynamic require: node-gyp-build resolves the right binary by ABI and libc.
+    const nodeGypBuild = require("node-gyp-build") as (folder: string) => NativeAddon;
+    return { ok: true, addon: nodeGypBuild(join(__dirname, "..")) };
+  } catch (error) {
+    return { ok: false, reason: firstLine(error) };
+  }
+}
+
+function firstLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.split("\n", 1)[0] ?? "unknown";
+}
