@@ -1,0 +1,3 @@
+"use strict";
+const { whenServed, closeServer } = require("../served");
+whenServed(closeServer);

@@ -1,0 +1,3 @@
+"use strict";
+const { whenServed } = require("../served");
+whenServed(() => process.stdout.write("waiting\n"));

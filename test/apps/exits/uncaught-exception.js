@@ -1,0 +1,7 @@
+"use strict";
+const { whenServed } = require("../served");
+whenServed(() =>
+  setImmediate(() => {
+    throw new Error("boom");
+  }),
+);

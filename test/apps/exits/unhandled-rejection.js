@@ -1,0 +1,5 @@
+"use strict";
+const { whenServed } = require("../served");
+whenServed(() => {
+  Promise.reject(new Error("boom"));
+});
