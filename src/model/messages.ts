@@ -112,7 +112,10 @@ export type ProbeMessage = ProbeHello | ProbeReport | ProbeGoodbye | ProbeNotice
 
 /** What the worker may ask of the main thread's probe. */
 export type WorkerRequest =
-  /** A node id is unknown (the worker restarted, or pruned too much): send every name again. */
+  /**
+   * A node id or route index is unknown (the worker restarted, or pruned too much): send every node name, every route
+   * (`firstRouteIndex` 0), every open record and hello again. Requests are also posted on `PROBE_CHANNEL`.
+   */
   | { readonly type: "resend-names"; readonly thread: number }
   /** The off switch was found (file), or withdrawn. */
   | { readonly type: "enabled"; readonly enabled: boolean }
