@@ -1,0 +1,140 @@
+/** Pure. Owns the memory level over time: its trend, what a site explains of it, and when it meets the limit. */
+import type { FindingExplained, FindingForecast, Impact } from "../model/finding";
+import type { LevelReading } from "../model/observation";
+
+const HOUR_MILLIS = 3_600_000;
+/** Readings kept; when full, every second one goes. */
+const MAX_READINGS = 512;
+/** Points used for the pairwise slopes of one trend (at most 128^2/2 slopes). */
+const MAX_TREND_POINTS = 128;
+/** Shares of the headroom a leak eats in 30 days: below the first it is minor, above the second critical. */
+const MATERIAL_SHARE = 0.02;
+const CRITICAL_SHARE = 0.2;
+/** V8 collects ever harder above this share of its limit. */
+const USABLE_HEAP_SHARE = 0.9;
+
+interface TimedReading extends LevelReading {
+  readonly timeMillis: number;
+}
+
+export interface Trend {
+  readonly bytesPerHour: number;
+  /** Quantiles of the pairwise slopes whose range covers about 80 % (Theil-Sen, Kendall's variance). */
+  readonly low: number;
+  readonly high: number;
+}
+
+export class LevelHistory {
+  private readings: TimedReading[] = [];
+  private spacingMillis = 0;
+
+  add(timeMillis: number, level: LevelReading): void {
+    const last = this.readings[this.readings.length - 1];
+    if (last !== undefined && timeMillis - last.timeMillis < this.spacingMillis) return;
+    this.readings.push({ ...level, timeMillis });
+    if (this.readings.length <= MAX_READINGS) return;
+    this.readings = this.readings.filter((_, index) => index % 2 === 0);
+    const first = this.readings[0];
+    const end = this.readings[this.readings.length - 1];
+    if (first !== undefined && end !== undefined) this.spacingMillis = (end.timeMillis - first.timeMillis) / this.readings.length;
+  }
+
+  latest(): LevelReading | null {
+    return this.readings[this.readings.length - 1] ?? null;
+  }
+
+  /** @param of which level; null readings are left out. @returns null with fewer than six readings since the start. */
+  trend(of: (reading: LevelReading) => number | null, sinceMillis: number): Trend | null {
+    const xs: number[] = [];
+    const ys: number[] = [];
+    for (const reading of this.readings) {
+      const value = of(reading);
+      if (value === null || reading.timeMillis < sinceMillis) continue;
+      xs.push(reading.timeMillis / HOUR_MILLIS);
+      ys.push(value);
+    }
+    return theilSen(xs, ys);
+  }
+}
+
+/**
+ * Median of all pairwise slopes, robust to a third of outliers.
+ * Source: Sen 1968; the 80 % range from Kendall's variance of the number of concordant pairs (assumes independent errors).
+ */
+export function theilSen(allX: readonly number[], allY: readonly number[]): Trend | null {
+  const stride = Math.max(1, Math.ceil(allX.length / MAX_TREND_POINTS));
+  const xs = allX.filter((_, index) => index % stride === 0);
+  const ys = allY.filter((_, index) => index % stride === 0);
+  const n = xs.length;
+  if (n < 6) return null;
+  const slopes: number[] = [];
+  for (let i = 0; i < n; i++) {
+    for (let j = i + 1; j < n; j++) {
+      const dx = (xs[j] ?? 0) - (xs[i] ?? 0);
+      if (dx > 0) slopes.push(((ys[j] ?? 0) - (ys[i] ?? 0)) / dx);
+    }
+  }
+  if (slopes.length === 0) return null;
+  slopes.sort((a, b) => a - b);
+  const half = 1.2816 * Math.sqrt((n * (n - 1) * (2 * n + 5)) / 18) * 0.5;
+  const at = (position: number): number => slopes[Math.max(0, Math.min(slopes.length - 1, Math.round(position)))] ?? 0;
+  const middle = (slopes.length - 1) / 2;
+  return { bytesPerHour: at(middle), low: at(middle - half), high: at(middle + half) };
+}
+
+export function explainedBy(bytesPerHour: number, levels: LevelHistory, sinceMillis: number): FindingExplained {
+  const heap = levels.trend((reading) => reading.postGcHeapBytes, sinceMillis);
+  const rss = levels.trend((reading) => reading.rssBytes, sinceMillis);
+  return {
+    heapGrowthRatio: ratioOf(bytesPerHour, heap),
+    rssGrowthRatio: ratioOf(bytesPerHour, rss),
+    unexplainedBytesPerHour: heap === null ? null : Math.max(0, heap.bytesPerHour - bytesPerHour),
+  };
+}
+
+function ratioOf(bytesPerHour: number, trend: Trend | null): number | null {
+  return trend === null || trend.bytesPerHour <= 0 ? null : bytesPerHour / trend.bytesPerHour;
+}
+
+export interface Headroom {
+  readonly limit: "heap" | "cgroup";
+  readonly bytes: number;
+}
+
+/** The nearer of the usable heap limit and the container's limit; null before the first mark-compact. */
+export function headroomOf(level: LevelReading | null): Headroom | null {
+  if (level === null || level.postGcHeapBytes === null) return null;
+  const heap: Headroom = { limit: "heap", bytes: Math.max(0, USABLE_HEAP_SHARE * level.heapLimitBytes - level.postGcHeapBytes) };
+  if (level.cgroupBytes === null || level.cgroupLimitBytes === null) return heap;
+  const cgroup: Headroom = { limit: "cgroup", bytes: Math.max(0, level.cgroupLimitBytes - level.cgroupBytes) };
+  return cgroup.bytes < heap.bytes ? cgroup : heap;
+}
+
+/** First passage of the level's trend through the limit, in hours; quantiles beyond 30 days are null. */
+export function forecastOf(levels: LevelHistory, sinceMillis: number): FindingForecast | null {
+  const headroom = headroomOf(levels.latest());
+  if (headroom === null) return null;
+  const trend = levels.trend(
+    headroom.limit === "heap" ? (reading) => reading.postGcHeapBytes : (reading) => reading.cgroupBytes,
+    sinceMillis,
+  );
+  if (trend === null) return null;
+  const hours = (slope: number): number | null => {
+    const value = slope <= 0 ? Number.POSITIVE_INFINITY : headroom.bytes / slope;
+    return value > 30 * 24 ? null : value;
+  };
+  return {
+    limit: headroom.limit,
+    headroomBytes: Math.round(headroom.bytes),
+    hoursP10: hours(trend.high),
+    hoursP50: hours(trend.bytesPerHour),
+    hoursP90: hours(trend.low),
+  };
+}
+
+export function impactOf(bytesPerHour: number, headroom: Headroom | null): Impact {
+  if (headroom === null || headroom.bytes <= 0) return "material";
+  const share = (bytesPerHour * 24 * 30) / headroom.bytes;
+  if (share < MATERIAL_SHARE) return "minor";
+  return share < CRITICAL_SHARE ? "material" : "critical";
+}

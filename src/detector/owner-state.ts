@@ -1,0 +1,65 @@
+/** Pure. Owns what is remembered about one owner (a route, or background work): its order, clock and verdicts. */
+import type { VerdictName } from "../model/finding";
+import type { Clock } from "./exposure";
+import type { Evaluation } from "./hypothesis";
+
+/** A site that has, or had, a verdict. */
+export interface TrackedSite {
+  readonly frame: number;
+  verdict: VerdictName;
+  previousVerdict: VerdictName | null;
+  sequence: number;
+  readonly firstSeenMillis: number;
+  /** Since when the rules no longer support the standing verdict; null while they do. */
+  brokenSinceMillis: number | null;
+  /** Lives on as another route of this owner's finding (same site). */
+  mergedInto: string | null;
+}
+
+export class OwnerState {
+  private readonly siteOrders = new Map<number, number>();
+  private readonly overSince = new Map<number, number>();
+  readonly tracked: Map<number, TrackedSite> = new Map();
+  evaluations: ReadonlyMap<number, Evaluation> = new Map();
+
+  constructor(
+    readonly key: string,
+    /** Index into the routes, or -1. */
+    readonly route: number,
+    readonly order: number,
+    public clock: Clock,
+    readonly hasRequests: boolean,
+  ) {}
+
+  /** Order of appearance of a function within this owner; decides its share of the error budget. */
+  siteOrder(frame: number): number {
+    const known = this.siteOrders.get(frame);
+    if (known !== undefined) return known;
+    const order = this.siteOrders.size;
+    this.siteOrders.set(frame, order);
+    return order;
+  }
+
+  /** Notes which functions are over threshold at this look. */
+  noteLook(evaluations: ReadonlyMap<number, Evaluation>, nowMillis: number): void {
+    this.evaluations = evaluations;
+    for (const frame of this.overSince.keys()) {
+      if (!evaluations.get(frame)?.overThreshold) this.overSince.delete(frame);
+    }
+    for (const [frame, evaluation] of evaluations) {
+      if (evaluation.overThreshold && !this.overSince.has(frame)) this.overSince.set(frame, nowMillis);
+    }
+  }
+
+  heldMillis(frame: number, nowMillis: number): number {
+    const since = this.overSince.get(frame);
+    return since === undefined ? 0 : nowMillis - since;
+  }
+
+  /** The sampler forgot everything: what was measured before cannot be compared with what comes. */
+  restart(clock: Clock): void {
+    this.clock = clock;
+    this.overSince.clear();
+    this.evaluations = new Map();
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * Pure. Owns the matured samples the detector remembers, alive and dead, by owner.
+ * Bounded by the live samples plus the deaths of the last half of each owner's exposure.
+ */
+import type { MaturedSample } from "../model/observation";
+import type { OwnerKind } from "../model/owner";
+
+export interface StoredSample {
+  readonly thread: number;
+  readonly bornMillis: number;
+  readonly maturedMillis: number;
+  /** Infinity while alive. */
+  freedMillis: number;
+  readonly kind: OwnerKind;
+  owner: string;
+  readonly stack: number;
+  readonly sizeBytes: number;
+  /** 1/p: how many objects of this size one sample stands for. */
+  readonly weight: number;
+  readonly varianceBytes2: number;
+  /** Part of a growing container's chain of reallocations: no vote in the cohort test. */
+  container: boolean;
+  /** Its successor has been found. */
+  paired: boolean;
+}
+
+/** Objects from this size on may be the backing store of a growing container. */
+const CONTAINER_MINIMUM_BYTES = 2_048;
+/** V8's Map doubles, arrays grow by half plus 16, a rehash of equal size happens; more than this is no rehash. */
+const CONTAINER_MAXIMUM_GROWTH = 4.2;
+const CONTAINER_MINIMUM_GROWTH = 0.95;
+/** One container has one backing store; two while it is being moved. */
+const MAX_LIVING_SUCCESSORS = 2;
+const RECENT_CONTAINERS = 512;
+/** Hard cap; beyond it the oldest dead samples go first, then new ones are not taken (counted). */
+const MAX_SAMPLES = 80_000;
+
+/** Inclusion probability of an object under V8's Poisson sampling by bytes: p = 1 - exp(-z/R). */
+export function inclusionProbability(sizeBytes: number, intervalBytes: number): number {
+  return -Math.expm1(-sizeBytes / intervalBytes);
+}
+
+export class SampleStore {
+  private readonly byKey = new Map<string, StoredSample>();
+  private readonly byOwner = new Map<string, Set<StoredSample>>();
+  private readonly recentContainers: StoredSample[] = [];
+  private deadCount = 0;
+  droppedCount = 0;
+
+  /** @param leafOf the frame that allocated a stack's samples; a container keeps it while it grows. */
+  constructor(private readonly leafOf: (stack: number) => number) {}
+
+  owners(): IterableIterator<string> {
+    return this.byOwner.keys();
+  }
+
+  of(owner: string): ReadonlySet<StoredSample> {
+    return this.byOwner.get(owner) ?? new Set();
+  }
+
+  mature(sample: MaturedSample, owner: string, thread: number, nowMillis: number, intervalBytes: number): void {
+    if (this.byKey.size >= MAX_SAMPLES) {
+      this.droppedCount++;
+      return;
+    }
+    const p = inclusionProbability(sample.sizeBytes, intervalBytes);
+    const stored: StoredSample = {
+      thread,
+      bornMillis: sample.bornMillis,
+      maturedMillis: nowMillis,
+      freedMillis: Number.POSITIVE_INFINITY,
+      kind: sample.kind,
+      owner,
+      stack: sample.stack,
+      sizeBytes: sample.sizeBytes,
+      weight: 1 / p,
+      varianceBytes2: (sample.sizeBytes ** 2 * (1 - p)) / p ** 2,
+      container: false,
+      paired: false,
+    };
+    this.byKey.set(sample.key, stored);
+    this.ownerSet(owner).add(stored);
+    this.noteContainer(stored);
+  }
+
+  free(key: string, nowMillis: number): void {
+    const sample = this.byKey.get(key);
+    if (sample === undefined) return;
+    this.byKey.delete(key);
+    sample.freedMillis = nowMillis;
+    this.deadCount++;
+    if (sample.sizeBytes >= CONTAINER_MINIMUM_BYTES) this.pairContainers();
+  }
+
+  /** The thread's sampler forgot everything: its samples leave without having died. */
+  forgetThread(thread: number): void {
+    for (const [key, sample] of this.byKey) if (sample.thread === thread) this.byKey.delete(key);
+    for (const samples of this.byOwner.values()) {
+      for (const sample of samples) if (sample.thread === thread) samples.delete(sample);
+    }
+  }
+
+  rename(from: string, to: string): void {
+    const moved = this.byOwner.get(from);
+    if (moved === undefined || from === to) return;
+    this.byOwner.delete(from);
+    const target = this.ownerSet(to);
+    for (const sample of moved) {
+      sample.owner = to;
+      target.add(sample);
+    }
+  }
+
+  /** Drops deaths before `beforeMillis` of one owner: no start that is still looked at can count them. */
+  pruneDeaths(owner: string, beforeMillis: number): void {
+    const samples = this.byOwner.get(owner);
+    if (samples === undefined) return;
+    for (const sample of samples) {
+      if (sample.freedMillis < beforeMillis) {
+        samples.delete(sample);
+        this.deadCount--;
+      }
+    }
+    if (samples.size === 0) this.byOwner.delete(owner);
+  }
+
+  private ownerSet(owner: string): Set<StoredSample> {
+    let samples = this.byOwner.get(owner);
+    if (samples === undefined) {
+      samples = new Set();
+      this.byOwner.set(owner, samples);
+    }
+    return samples;
+  }
+
+  private noteContainer(sample: StoredSample): void {
+    if (sample.sizeBytes < CONTAINER_MINIMUM_BYTES) return;
+    this.recentContainers.push(sample);
+    if (this.recentContainers.length > RECENT_CONTAINERS) this.recentContainers.shift();
+    this.pairContainers();
+  }
+
+  /**
+   * A dead object and a larger living one from the same leaf, born while the first lived: the container was
+   * reallocated. Neither is a death nor a survival of what the program keeps. A leaf with many living objects of that
+   * size is no container (a cache of large values), and its deaths count.
+   */
+  private pairContainers(): void {
+    for (const dead of this.recentContainers) {
+      if (dead.freedMillis === Number.POSITIVE_INFINITY || dead.paired) continue;
+      const successors = this.recentContainers.filter((other) => isSuccessor(dead, other, this.leafOf));
+      const alive = successors.filter((other) => other.freedMillis === Number.POSITIVE_INFINITY);
+      if (successors.length === 0 || alive.length > MAX_LIVING_SUCCESSORS) continue;
+      dead.paired = true;
+      dead.container = true;
+      for (const successor of successors) successor.container = true;
+    }
+  }
+}
+
+function isSuccessor(dead: StoredSample, other: StoredSample, leafOf: (stack: number) => number): boolean {
+  const growth = other.sizeBytes / dead.sizeBytes;
+  return (
+    other !== dead &&
+    other.thread === dead.thread &&
+    other.bornMillis > dead.bornMillis &&
+    other.bornMillis <= dead.freedMillis &&
+    growth >= CONTAINER_MINIMUM_GROWTH &&
+    growth <= CONTAINER_MAXIMUM_GROWTH &&
+    leafOf(other.stack) === leafOf(dead.stack)
+  );
+}

@@ -1,0 +1,71 @@
+/** Pure. Owns frames and stacks, and which functions of a stack may be named as the site of a leak. */
+import type { Frame } from "../model/observation";
+
+export class StackIndex {
+  readonly frames: Frame[] = [];
+  private readonly stacks: (readonly number[])[] = [];
+  private readonly candidates: (readonly number[] | undefined)[] = [];
+
+  addFrames(frames: readonly Frame[]): void {
+    for (const frame of frames) this.frames.push(frame);
+  }
+
+  addStacks(stacks: readonly (readonly number[])[]): void {
+    for (const stack of stacks) this.stacks.push(stack);
+  }
+
+  /** Frame indexes, root to leaf. */
+  stack(index: number): readonly number[] {
+    return this.stacks[index] ?? [];
+  }
+
+  leaf(index: number): number {
+    const stack = this.stack(index);
+    return stack[stack.length - 1] ?? -1;
+  }
+
+  /**
+   * Functions that may be named, root to leaf, each once. Never node: or builtin code; nothing above the first frame of
+   * the service's own code, since a dispatcher that calls every handler holds everything and explains nothing.
+   */
+  candidatesOf(index: number): readonly number[] {
+    const known = this.candidates[index];
+    if (known !== undefined) return known;
+    const stack = this.stack(index);
+    const firstApplication = stack.findIndex((frame) => isApplicationFile(this.frames[frame]?.file ?? ""));
+    const below = firstApplication < 0 ? stack : stack.slice(firstApplication);
+    const named = [...new Set(below.filter((frame) => isNamable(this.frames[frame]?.file ?? "")))];
+    this.candidates[index] = named;
+    return named;
+  }
+
+  /** The frame of the service's own code nearest to the leaf, or null. */
+  nearestApplication(index: number): Frame | null {
+    const stack = this.stack(index);
+    for (let i = stack.length - 1; i >= 0; i--) {
+      const frame = this.frames[stack[i] ?? -1];
+      if (frame !== undefined && isApplicationFile(frame.file)) return frame;
+    }
+    return null;
+  }
+
+  /** How deep a function lies in a stack (0 = root), its last occurrence; -1 when absent. */
+  depthOf(index: number, frame: number): number {
+    return this.stack(index).lastIndexOf(frame);
+  }
+}
+
+/** A file of the service or of a package, not Node's own and not V8's builtins. */
+export function isNamable(file: string): boolean {
+  return file.startsWith("/") || /^[A-Za-z]:[\\/]/.test(file);
+}
+
+export function isApplicationFile(file: string): boolean {
+  return isNamable(file) && packageFolder(file) === null;
+}
+
+/** `node_modules/<name>` or `node_modules/@scope/<name>` that holds the file, as a path; null for the service's own. */
+export function packageFolder(file: string): string | null {
+  const match = /^(.*[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+)[\\/]/.exec(file);
+  return match?.[1] ?? null;
+}

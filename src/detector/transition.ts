@@ -1,0 +1,48 @@
+/** Pure. Owns what the detector says: one record per change of a verdict, without names of services or files on disk. */
+import type {
+  FindingAlternative,
+  FindingContrast,
+  FindingEvidence,
+  FindingExplained,
+  FindingForecast,
+  FindingGrowth,
+  Impact,
+  RouteKind,
+  VerdictName,
+} from "../model/finding";
+import type { Frame } from "../model/observation";
+import type { Route } from "../model/owner";
+
+export interface Transition {
+  /** Stable within a process life: owner and site. */
+  readonly key: string;
+  readonly sequence: number;
+  readonly timeMillis: number;
+  readonly firstSeenMillis: number;
+  readonly verdict: VerdictName;
+  readonly previousVerdict: VerdictName | null;
+  readonly impact: Impact;
+  readonly route: Route | null;
+  readonly routeKind: RouteKind;
+  readonly routeShareRatio: number;
+  readonly otherRoutes: readonly string[];
+  readonly site: Frame;
+  readonly siteShareRatio: number;
+  /** Most of the evidence lies in functions below the site, which no single one of them holds. */
+  readonly siteInlined: boolean;
+  /** Root to leaf, at most 16 frames, of the most common stack. */
+  readonly path: readonly Frame[];
+  readonly applicationFrame: Frame | null;
+  readonly growth: FindingGrowth;
+  readonly evidence: FindingEvidence;
+  readonly contrast: FindingContrast;
+  readonly explained: FindingExplained;
+  readonly forecast: FindingForecast | null;
+  readonly alternatives: readonly FindingAlternative[];
+  readonly samplingIntervalBytes: number;
+  readonly labelledRatio: number | null;
+  readonly threadId: number;
+  /** Mark-compacts that the agent asked for (load tests only). */
+  readonly requestedGcCount: number;
+  readonly supersededBy: string | null;
+}

@@ -1,0 +1,67 @@
+/** Pure. Owns the rules that turn evidence into a verdict, and the alternatives each of them rejects. */
+import type { FindingAlternative, VerdictName } from "../model/finding";
+import type { Evaluation } from "./hypothesis";
+
+/** Rule (iii): survivors per exposure, later half over earlier half. */
+const LEAK_HALF_RATIO = 0.7;
+/** A standing `leak` is kept down to here, so that counting noise does not flip it. */
+const KEEP_HALF_RATIO = 0.55;
+const SATURATING_HALF_RATIO = 0.3;
+/** Rule (iv): the poorest quarter over the mean. */
+const LEAK_QUARTER_RATIO = 0.5;
+const KEEP_QUARTER_RATIO = 0.25;
+/** Below this many survivors the ratios are noise and no `leak` is said. */
+const MINIMUM_SURVIVORS = 20;
+/** A broken rule must stay broken this share of the horizon before a verdict is withdrawn. */
+export const WITHDRAWAL_SHARE_OF_HORIZON: number = 1 / 3;
+
+export interface Standing {
+  /** How long the hypothesis has been over threshold at every look. */
+  readonly heldMillis: number;
+  readonly horizonMillis: number;
+  readonly current: VerdictName | null;
+}
+
+/** What the evidence of this look alone supports; withdrawal delays are the caller's. */
+export function judge(evaluation: Evaluation | null, standing: Standing): VerdictName | null {
+  if (evaluation === null || !evaluation.overThreshold) return null;
+  const { halfRatio, minQuarterRatio, survivors } = evaluation;
+  if (standing.heldMillis < standing.horizonMillis || halfRatio === null || minQuarterRatio === null) return "watch";
+  const standsAsLeak = standing.current === "leak" || standing.current === "urgent";
+  const half = standsAsLeak ? KEEP_HALF_RATIO : LEAK_HALF_RATIO;
+  const quarter = standsAsLeak ? KEEP_QUARTER_RATIO : LEAK_QUARTER_RATIO;
+  if (survivors.length >= MINIMUM_SURVIVORS && halfRatio >= half && minQuarterRatio >= quarter) return "leak";
+  if (halfRatio >= SATURATING_HALF_RATIO && halfRatio < LEAK_HALF_RATIO) return "saturating";
+  return "watch";
+}
+
+/** The alternatives that the numbers of a finding speak for or against. */
+export function alternativesOf(
+  evaluation: Evaluation,
+  heldMillis: number,
+  horizonMillis: number,
+  idleBytesPerHour: number | null,
+  busyBytesPerHour: number | null,
+): FindingAlternative[] {
+  const alternatives: FindingAlternative[] = [
+    reject("bounded cache in steady state", "lnE", evaluation.lnE, evaluation.lnThreshold, evaluation.overThreshold),
+    reject("short burst or batch", "heldSeconds", heldMillis / 1_000, horizonMillis / 1_000, heldMillis >= horizonMillis),
+  ];
+  if (evaluation.minQuarterRatio !== null) {
+    const value = evaluation.minQuarterRatio;
+    alternatives.push(reject("warm-up or a one-off", "minQuarterRatio", value, LEAK_QUARTER_RATIO, value >= LEAK_QUARTER_RATIO));
+  }
+  if (evaluation.halfRatio !== null) {
+    const value = evaluation.halfRatio;
+    alternatives.push(reject("a structure that is filling up", "halfRatio", value, LEAK_HALF_RATIO, value >= LEAK_HALF_RATIO));
+  }
+  if (idleBytesPerHour !== null && busyBytesPerHour !== null && busyBytesPerHour > 0) {
+    const share = idleBytesPerHour / busyBytesPerHour;
+    alternatives.push(reject("a background job", "idleOverBusyGrowth", share, 0.5, share < 0.5));
+  }
+  return alternatives;
+}
+
+function reject(name: string, statistic: string, value: number, bound: number, rejected: boolean): FindingAlternative {
+  return { name, statistic, value: Number.isFinite(value) ? value : Number.MAX_SAFE_INTEGER, bound, rejected };
+}
