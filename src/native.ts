@@ -17,7 +17,12 @@ export const CONTROL_INSIDE_AGENT = 0;
 /** How many samples wait in the ring; read by JS to skip empty drains. */
 export const CONTROL_RING_LENGTH = 1;
 export const CONTROL_RING_OVERFLOWS = 2;
+/** Times `drained` or a store look-up threw; nothing goes further than this count. */
+export const CONTROL_DRAIN_ERRORS = 3;
 export const CONTROL_WORDS = 8;
+
+/** What `drained` gets as the store of a sample taken while CONTROL_INSIDE_AGENT was not 0. */
+export const AGENT_STORE = false;
 
 export type StartResult = "started" | "foreign" | "failed";
 
