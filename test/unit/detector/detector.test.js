@@ -1,0 +1,88 @@
+"use strict";
+const assert = require("node:assert/strict");
+const { test } = require("node:test");
+const { Detector } = require("../../../dist/detector/detector");
+const { observations } = require("./stream");
+
+const FOREVER = Number.POSITIVE_INFINITY;
+
+function run(family, seed) {
+  const detector = new Detector({ horizonMillis: 30_000, windowMillis: 250, applicationRoot: "/srv/app" });
+  const transitions = [];
+  for (const observation of observations({ seed, captureSeconds: 2, ...family })) transitions.push(...detector.observe(observation));
+  return transitions;
+}
+
+const LEAKS = {
+  "a plain leak": { lifeSeconds: () => FOREVER },
+  "a leak where a tenth is freed later": { lifeSeconds: (_t, _i, rnd) => (rnd() < 0.1 ? 8 : FOREVER) },
+  "an accelerating leak": { lifeSeconds: () => FOREVER, requestsPerSecond: (t) => 20 + t / 2 },
+};
+
+for (const [name, family] of Object.entries(LEAKS)) {
+  test(`${name} becomes a leak with route and deepest function named (seeds 1-4)`, () => {
+    for (let seed = 1; seed <= 4; seed++) {
+      const leak = run(family, seed).find((transition) => transition.verdict === "leak");
+      assert.ok(leak !== undefined, `seed ${seed}`);
+      assert.equal(leak.route.name, "GET /leak/:id");
+      assert.equal(leak.site.function, "remember");
+      assert.equal(leak.applicationFrame.function, "load");
+    }
+  });
+}
+
+test("bytes per request come out with the truth inside the interval", () => {
+  // 3 samples/s at 50 requests/s, each standing for 400/p bytes.
+  const p = -Math.expm1(-400 / 32_769);
+  const truth = (3 * 400) / p / 50;
+  const leak = run(LEAKS["a plain leak"], 5).find((transition) => transition.verdict === "leak");
+  assert.ok(leak.growth.bytesPerRequestLow < truth && truth < leak.growth.bytesPerRequestHigh, JSON.stringify(leak.growth));
+  assert.ok(Math.abs(leak.growth.bytesPerRequest / truth - 1) < 0.35);
+});
+
+const HEALTHY = {
+  "a cache with a time to live of 6 s": { lifeSeconds: () => 6 },
+  "a first-in first-out structure of 15 s": { lifeSeconds: () => 15 },
+  "random evictions, 15 s on average": { lifeSeconds: (_t, _i, rnd) => -15 * Math.log(rnd()) },
+  "finite keys filling": { lifeSeconds: (t, _i, rnd) => (rnd() < Math.exp(-t / 7) ? FOREVER : 0) },
+  "a warm-up": { lifeSeconds: (t) => (t < 12 ? FOREVER : 0) },
+  "a burst that is kept": { lifeSeconds: (t) => (t > 60 && t < 75 ? FOREVER : 0) },
+  "a sawtooth of 20 s": { lifeSeconds: (t) => 20 - (t % 20) + 0.1 },
+  "a sliding window while traffic grows tenfold": { lifeSeconds: () => 5, requestsPerSecond: (t) => 20 + 180 * Math.min(1, t / 16) },
+};
+
+for (const [name, family] of Object.entries(HEALTHY)) {
+  test(`${name} never becomes a leak (seeds 1-6)`, () => {
+    for (let seed = 1; seed <= 6; seed++) {
+      const alarms = run(family, seed).filter((transition) => transition.verdict === "leak" || transition.verdict === "urgent");
+      assert.deepEqual(alarms.map((alarm) => alarm.site.function), [], `seed ${seed}`);
+    }
+  });
+}
+
+test("a leak that stops and is freed is retracted", () => {
+  const transitions = run({ lifeSeconds: (t) => 95 - Math.min(t, 94), seconds: 240 }, 2);
+  const verdicts = transitions.filter((transition) => transition.site.function === "remember").map((transition) => transition.verdict);
+  assert.ok(verdicts.includes("leak"), verdicts.join());
+  assert.equal(verdicts.at(-1), "retracted");
+});
+
+test("the same observations give the same transitions", () => {
+  const first = run(LEAKS["a plain leak"], 9);
+  assert.deepEqual(run(LEAKS["a plain leak"], 9), first);
+  assert.ok(first.length > 0);
+});
+
+test("a restart of the sampler is not a mass death, and starts exposure anew", () => {
+  const detector = new Detector({ horizonMillis: 30_000, windowMillis: 250, applicationRoot: "/srv/app" });
+  let retracted = 0;
+  let restartAt = 0;
+  for (const observation of observations({ seed: 1, seconds: 110, captureSeconds: 2, lifeSeconds: () => FOREVER })) {
+    const seconds = (observation.timeMillis - 1_000_000) / 1_000;
+    const restarted = restartAt === 0 && seconds >= 60;
+    if (restarted) restartAt = observation.timeMillis;
+    const transitions = detector.observe(restarted ? { ...observation, restarted: true, matured: [], freed: [] } : observation);
+    retracted += transitions.filter((transition) => transition.evidence.cohortsFreed > 0).length;
+  }
+  assert.equal(retracted, 0);
+});
