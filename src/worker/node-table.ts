@@ -2,6 +2,7 @@
  * Runs on the agent's worker thread. Owns the names of one sampler's allocation tree: captures bring a node's names once,
  * later ones only its id. Bounded by the live tree: nodes without a live sample below them are dropped.
  */
+import { join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { CaptureNode } from "../model/capture";
 import type { Frame } from "../model/observation";
@@ -10,6 +11,8 @@ import type { Dictionary } from "./dictionary";
 
 /** Pruning starts when the table is this much larger than the tree that V8 reported. */
 const SLACK_NODES = 512;
+/** The agent's own functions wrap the service's and stand on its stacks; as a place to look for a leak they are noise. */
+const AGENT_CODE = join(__dirname, "..") + sep;
 /** V8 is asked for 64 frames or fewer; the guard is against a cycle in a damaged buffer. */
 const MAX_DEPTH = 256;
 
@@ -66,14 +69,14 @@ export class NodeTable {
     return this.nodes.get(id);
   }
 
-  /** The dictionary's number for the path that ends in this node. */
+  /** The dictionary's number for the path that ends in this node, without the agent's own functions. */
   stackIndex(id: number): number {
     const node = this.nodes.get(id) ?? null;
     if (node === null) return this.dictionary.stackIndex([]);
     if (node.stack < 0) {
       const frames: number[] = [];
       for (let at: TreeNode | null = node; at !== null && frames.length < MAX_DEPTH; at = at.parent) {
-        frames.push(this.dictionary.frameIndex(at.frame));
+        if (!at.frame.file.startsWith(AGENT_CODE)) frames.push(this.dictionary.frameIndex(at.frame));
       }
       node.stack = this.dictionary.stackIndex(frames.reverse());
     }

@@ -1,0 +1,85 @@
+/**
+ * The agent's worker thread. Owns its lifecycle: messages in, requests out, the off switch, the start after a death.
+ * A bad message is counted and told once; nothing here may end the worker or keep the process alive.
+ */
+import { existsSync } from "node:fs";
+import { BroadcastChannel, isMainThread, parentPort, workerData } from "node:worker_threads";
+import { AgentFolder } from "../export/folder";
+import { PROBE_CHANNEL, type ProbeMessage, type WorkerRequest, type WorkerStart } from "../model/messages";
+import { AgentLog } from "./log";
+import { Pipeline } from "./pipeline";
+
+const OFF_FILE_POLL_MILLIS = 2_000;
+/** The start-up line waits this long for the first report, which brings the sampling interval. */
+const START_LINE_MILLIS = 2_000;
+
+async function run(start: WorkerStart): Promise<void> {
+  const { settings } = start;
+  // The log may write into the folder, and the folder tells its problems to the log.
+  let tellFolder: (problem: string | null) => void = () => {};
+  const folder = new AgentFolder(settings.directory, settings.directoryLimitBytes, (problem) => tellFolder(problem));
+  const log = new AgentLog(settings.log, folder);
+  tellFolder = (problem) => {
+    if (problem === null) log.info(`${settings.directory} can be written again`);
+    else log.warn("ERR_LEAK_AGENT_FOLDER", `${problem}: set LEAK_AGENT_DIR to a folder this user can write; until then nothing is kept`);
+  };
+  if (start.restartCount === 0) for (const problem of start.problems) log.warn("ERR_LEAK_AGENT_CONFIG", problem);
+  folder.open();
+
+  const channel = new BroadcastChannel(PROBE_CHANNEL);
+  const ask = (request: WorkerRequest): void => {
+    parentPort?.postMessage(request);
+    channel.postMessage(request);
+  };
+  const pipeline = new Pipeline({ start, folder, log, ask });
+  if (start.restartCount > 0) await pipeline.resume();
+
+  let failures = 0;
+  const receive = (message: unknown): void => {
+    try {
+      if (isProbeMessage(message)) pipeline.handle(message);
+      if (isHello(message)) setTimeout(() => pipeline.tellStart(), START_LINE_MILLIS).unref();
+    } catch (error) {
+      failures++;
+      log.warnOnce("message", "ERR_LEAK_AGENT_INTERNAL", `a probe's message could not be handled: ${(error as Error).message}`, {
+        stack: (error as Error).stack,
+        failures,
+      });
+    }
+  };
+  parentPort?.on("message", receive);
+  channel.onmessage = (event: unknown) => receive((event as { data: unknown }).data);
+  watchOffFile(settings.offFile, log, ask);
+  ask({ type: "ready" });
+}
+
+function watchOffFile(offFile: string, log: AgentLog, ask: (request: WorkerRequest) => void): void {
+  let enabled = true;
+  const look = (): void => {
+    const next = !existsSync(offFile);
+    if (next === enabled) return;
+    enabled = next;
+    ask({ type: "enabled", enabled });
+    log.info(enabled ? `on again: ${offFile} is gone` : `off while ${offFile} exists`);
+  };
+  look();
+  setInterval(look, OFF_FILE_POLL_MILLIS).unref();
+}
+
+function isProbeMessage(message: unknown): message is ProbeMessage {
+  const type = (message as { type?: unknown } | null)?.type;
+  return type === "report" || type === "hello" || type === "goodbye" || type === "notice";
+}
+
+function isHello(message: unknown): boolean {
+  return (message as { type?: unknown } | null)?.type === "hello";
+}
+
+if (!isMainThread && parentPort !== null) {
+  run(workerData as WorkerStart).catch((error: unknown) => {
+    // The main thread sees the death, and restarts with a backoff.
+    setImmediate(() => {
+      throw error;
+    });
+  });
+}

@@ -1,0 +1,291 @@
+/**
+ * Runs on the agent's worker thread. Owns the order of work for each message of a probe: decode, follow the samples, make
+ * one observation, remember it, judge, report. Knows no ports and no timers.
+ */
+import { Detector } from "../detector/detector";
+import type { FindingContext } from "../detector/finding-record";
+import type { AgentFolder } from "../export/folder";
+import { HistoryWriter } from "../export/history-file";
+import { type Capture, decodeCapture } from "../model/capture";
+import type { Attribution } from "../model/finding";
+import type { ProbeHello, ProbeMessage, ProbeReport, WorkerRequest, WorkerStart } from "../model/messages";
+import { HISTORY_SCHEMA, type HistoryHeader, type Observation } from "../model/observation";
+import { Dictionary } from "./dictionary";
+import { Findings } from "./findings";
+import { LevelReader } from "./level";
+import type { CaptureOutcome } from "./live-samples";
+import type { AgentLog } from "./log";
+import { Profiles } from "./profiles";
+import { resumeLife } from "./resume";
+import { type ResumedThread, ServiceThread } from "./service-thread";
+import { findApplicationRoot, SourceNames } from "./source-names";
+import { startLine } from "./start-line";
+import { AGENT_VERSION } from "./version";
+
+/** Threads of the service that are followed; reports of more are counted and dropped. */
+const MAX_THREADS = 64;
+/** Resolution of the detector's clocks: 1 s in a load test of half a minute, a minute in production. */
+const WINDOWS_PER_HORIZON = 30;
+const MIN_WINDOW_MILLIS = 1_000;
+const MAX_WINDOW_MILLIS = 60_000;
+/** Names are asked for again at most this often per thread. */
+const RESEND_MILLIS = 5_000;
+
+export interface PipelineOptions {
+  readonly start: WorkerStart;
+  /** Null when the folder was refused: everything but files works. */
+  readonly folder: AgentFolder | null;
+  readonly log: AgentLog;
+  readonly ask: (request: WorkerRequest) => void;
+  readonly processId?: number;
+  readonly level?: LevelReader;
+  readonly now?: () => number;
+}
+
+export class Pipeline {
+  private readonly dictionary = new Dictionary();
+  private readonly detector: Detector;
+  private readonly history: HistoryWriter | null;
+  private readonly findings: Findings;
+  private readonly profiles: Profiles;
+  private readonly names: SourceNames;
+  private readonly level: LevelReader;
+  private readonly log: AgentLog;
+  private readonly processId: number;
+  private readonly now: () => number;
+  private readonly threads = new Map<number, ServiceThread>();
+  private resumedThreads: ReadonlyMap<number, ResumedThread> = new Map();
+  private readonly askedForNamesMillis = new Map<number, number>();
+  private started = false;
+  /** Messages that could not be used, by reason. */
+  readonly dropped = { threads: 0, captures: 0, unknownMessages: 0, detectorErrors: 0 };
+
+  constructor(private readonly options: PipelineOptions) {
+    const { settings, mainScript, workingDirectory, processStartMillis } = options.start;
+    const applicationRoot = findApplicationRoot(mainScript, workingDirectory);
+    const windowMillis = windowMillisOf(settings.horizonMillis);
+    this.log = options.log;
+    this.processId = options.processId ?? process.pid;
+    this.now = options.now ?? Date.now;
+    this.level = options.level ?? new LevelReader();
+    this.names = new SourceNames(applicationRoot);
+    this.detector = new Detector({ horizonMillis: settings.horizonMillis, windowMillis, applicationRoot });
+    const header: HistoryHeader = {
+      schema: HISTORY_SCHEMA,
+      startTimeMillis: processStartMillis,
+      service: settings.serviceName,
+      processId: this.processId,
+      nodeVersion: process.versions.node,
+      agentVersion: AGENT_VERSION,
+      horizonMillis: settings.horizonMillis,
+      windowMillis,
+      applicationRoot,
+    };
+    this.history = options.folder === null ? null : new HistoryWriter(options.folder, header, () => this.dictionary.snapshot());
+    this.findings = new Findings(options.folder, options.log, () => this.findingContext());
+    this.profiles = new Profiles(options.folder, {
+      horizonMillis: settings.horizonMillis,
+      processId: this.processId,
+      startTimeMillis: processStartMillis,
+      comments: [`service.name=${settings.serviceName}`, `process.pid=${this.processId}`, `leak_agent.version=${AGENT_VERSION}`],
+    });
+  }
+
+  /** In a worker that replaces a dead one: goes on where this life's own history ends. */
+  async resume(): Promise<void> {
+    const { folder, start } = this.options;
+    if (folder === null) {
+      this.log.warn("ERR_LEAK_AGENT_WORKER", "the agent's worker was restarted; without a folder its history starts anew");
+      return;
+    }
+    try {
+      const life = await resumeLife(folder.path, start.processStartMillis, this.processId, this.detector, this.dictionary);
+      this.resumedThreads = life.threads;
+      this.log.warn("ERR_LEAK_AGENT_WORKER", `the agent's worker was restarted and goes on with ${life.observationCount} observations of its history`);
+    } catch (error) {
+      this.log.warn("ERR_LEAK_AGENT_HISTORY", `the agent's worker was restarted and lost a part of its history: ${(error as Error).message}`);
+    }
+    this.history?.resume();
+  }
+
+  handle(message: ProbeMessage): void {
+    switch (message.type) {
+      case "report":
+        this.report(message);
+        return;
+      case "hello":
+        this.hello(message);
+        return;
+      case "goodbye":
+        this.goodbye(message.thread);
+        return;
+      case "notice":
+        if (message.level === "warn") this.log.warn(message.code, message.message, { thread: message.thread });
+        else this.log.info(message.message, { code: message.code, thread: message.thread });
+        return;
+      default:
+        this.dropped.unknownMessages++;
+    }
+  }
+
+  /** The start-up line, when the first report has not come soon enough to bring the interval. */
+  tellStart(): void {
+    const hello = this.threads.get(0)?.hello ?? [...this.threads.values()].find((thread) => thread.hello !== null)?.hello;
+    if (this.started || hello === undefined || hello === null) return;
+    this.started = true;
+    const interval = this.threads.get(hello.thread)?.lastReport?.intervalBytes ?? null;
+    const { message, fields } = startLine(this.options.start.settings, hello, interval, this.options.folder !== null);
+    this.log.info(message, fields);
+  }
+
+  private hello(message: ProbeHello): void {
+    const thread = this.threadOf(message.thread);
+    if (thread === null) return;
+    const before = thread.hello;
+    thread.hello = message;
+    const hasChanged = before !== null && (before.labels !== message.labels || before.engine !== message.engine);
+    if (!hasChanged) return;
+    const reason = message.labelsReason === "" ? "" : ` (${message.labelsReason})`;
+    this.log.warn("ERR_LEAK_AGENT_LABELS", `thread ${message.thread}: route labels are now ${message.labels}${reason}`);
+  }
+
+  private goodbye(number: number): void {
+    const thread = this.threads.get(number);
+    const last = thread?.lastReport;
+    this.threads.delete(number);
+    this.askedForNamesMillis.delete(number);
+    if (last !== undefined && last !== null) {
+      const gone = { restarted: true, liveSampleCount: 0, liveBytes: 0, labelledRatio: null };
+      this.judge({ ...this.outline({ ...last, timeMillis: Math.max(last.timeMillis, this.now()) }), ...gone });
+    }
+    this.level.forgetThread(number);
+  }
+
+  private report(report: ProbeReport): void {
+    const thread = this.threadOf(report.thread);
+    if (thread === null) return;
+    const { live, restarted } = thread.lifeOf(report);
+    thread.lastReport = { ...report, capture: null };
+    this.tellStart();
+    thread.absorbRoutes(report);
+    const outcome = live.absorb(report, this.decode(report), thread.isLabelled);
+    if (outcome?.needsNames === true) this.askForNames(report);
+    if (outcome !== null && outcome.labelProblem !== null) this.tellLabelProblem(report, outcome.labelProblem);
+    const requests = thread.requestRows(report);
+    const leak = this.judge({
+      ...this.outline(report),
+      ...(restarted ? { restarted: true as const } : {}),
+      ...this.dictionary.takeNews(),
+      ...(requests.length > 0 ? { requests } : {}),
+      ...samplesOf(outcome),
+      liveSampleCount: outcome?.liveSampleCount ?? 0,
+      liveBytes: outcome?.liveBytes ?? 0,
+      labelledRatio: outcome?.labelledRatio ?? null,
+    });
+    if (outcome !== null) this.profiles.offer(this.lives(), report.timeMillis, leak);
+  }
+
+  private outline(report: ProbeReport): Pick<
+    Observation,
+    "timeMillis" | "thread" | "epoch" | "intervalBytes" | "majorGcCount" | "requestedGcCount" | "level"
+  > {
+    return {
+      timeMillis: report.timeMillis,
+      thread: report.thread,
+      epoch: report.epoch,
+      intervalBytes: report.intervalBytes,
+      majorGcCount: report.gc.majorCount,
+      requestedGcCount: report.gc.requestedMajorCount,
+      level: this.level.read(report.thread, report.gc, report.memory),
+    };
+  }
+
+  /** History first, so that whatever the detector does can be replayed. @returns whether a leak was found just now. */
+  private judge(observation: Observation): boolean {
+    this.history?.append(observation);
+    try {
+      const findings = this.findings.record(this.detector.observe(observation));
+      return findings.some((finding) => finding.verdict === "leak" || finding.verdict === "urgent");
+    } catch (error) {
+      this.dropped.detectorErrors++;
+      this.log.warnOnce("detector", "ERR_LEAK_AGENT_INTERNAL", `the detector failed: ${(error as Error).message}`, {
+        stack: (error as Error).stack,
+      });
+      return false;
+    }
+  }
+
+  private decode(report: ProbeReport): Capture | null {
+    if (report.capture === null) return null;
+    try {
+      return decodeCapture(report.capture);
+    } catch (error) {
+      this.dropped.captures++;
+      this.log.warnOnce("capture", "ERR_LEAK_AGENT_CAPTURE", (error as Error).message, { thread: report.thread });
+      return null;
+    }
+  }
+
+  private askForNames(report: ProbeReport): void {
+    const last = this.askedForNamesMillis.get(report.thread) ?? Number.NEGATIVE_INFINITY;
+    if (report.timeMillis - last < RESEND_MILLIS) return;
+    this.askedForNamesMillis.set(report.thread, report.timeMillis);
+    this.options.ask({ type: "resend-names", thread: report.thread });
+  }
+
+  private tellLabelProblem(report: ProbeReport, problem: string): void {
+    this.log.warn("ERR_LEAK_AGENT_LABELS", `thread ${report.thread}: route labels are off until the sampler restarts: ${problem}`, {
+      thread: report.thread,
+      epoch: report.epoch,
+    });
+  }
+
+  private threadOf(number: number): ServiceThread | null {
+    const known = this.threads.get(number);
+    if (known !== undefined) return known;
+    if (this.threads.size >= MAX_THREADS) {
+      this.dropped.threads++;
+      this.log.warnOnce("threads", "ERR_LEAK_AGENT_INTERNAL", `more than ${MAX_THREADS} threads: the others are not followed`);
+      return null;
+    }
+    const thread = new ServiceThread(number, this.dictionary, this.resumedThreads.get(number));
+    this.threads.set(number, thread);
+    return thread;
+  }
+
+  private lives(): NonNullable<ServiceThread["live"]>[] {
+    const ordered = [...this.threads.values()].sort((a, b) => a.thread - b.thread);
+    return ordered.flatMap((thread) => thread.live ?? []);
+  }
+
+  private findingContext(): FindingContext {
+    const { settings, processStartMillis } = this.options.start;
+    const hello = this.threads.get(0)?.hello ?? [...this.threads.values()][0]?.hello ?? null;
+    const attribution: Attribution = hello === null || hello.labels === "none" ? "none" : "exact";
+    return {
+      service: {
+        name: settings.serviceName,
+        version: settings.serviceVersion,
+        buildId: null,
+        firstBuildId: null,
+        instanceId: `${processStartMillis.toString(36)}-${this.processId}`,
+        processId: this.processId,
+        nodeVersion: process.versions.node,
+        v8Version: process.versions.v8,
+      },
+      agent: { version: AGENT_VERSION, engine: hello?.engine ?? "native", attribution },
+      describe: (frame) => this.names.describe(frame),
+    };
+  }
+}
+
+function samplesOf(outcome: CaptureOutcome | null): Pick<Observation, "matured" | "freed"> {
+  return {
+    ...(outcome !== null && outcome.matured.length > 0 ? { matured: outcome.matured } : {}),
+    ...(outcome !== null && outcome.freed.length > 0 ? { freed: outcome.freed } : {}),
+  };
+}
+
+function windowMillisOf(horizonMillis: number): number {
+  return Math.min(MAX_WINDOW_MILLIS, Math.max(MIN_WINDOW_MILLIS, horizonMillis / WINDOWS_PER_HORIZON));
+}

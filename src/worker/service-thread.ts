@@ -1,0 +1,79 @@
+/**
+ * Runs on the agent's worker thread. Owns what is known of one thread of the service: its sampler life, its route numbers
+ * and what its probe said about itself.
+ */
+import type { ProbeHello, ProbeReport } from "../model/messages";
+import { REQUEST_WORDS } from "../model/messages";
+import type { Dictionary } from "./dictionary";
+import { LiveSamples, type ResumedSamples, type ThreadRoutes } from "./live-samples";
+
+export interface ResumedThread {
+  readonly epoch: number;
+  readonly matured: ResumedSamples;
+}
+
+export class ServiceThread implements ThreadRoutes {
+  live: LiveSamples | null = null;
+  epoch = -1;
+  hello: ProbeHello | null = null;
+  lastReport: ProbeReport | null = null;
+  private readonly routes: number[] = [];
+
+  constructor(
+    readonly thread: number,
+    private readonly dictionary: Dictionary,
+    private readonly resumed: ResumedThread | undefined,
+  ) {}
+
+  get isLabelled(): boolean {
+    return this.hello !== null && this.hello.labels !== "none";
+  }
+
+  processIndex(threadRoute: number): number | null {
+    const index = this.routes[threadRoute];
+    return index === undefined ? null : this.dictionary.canonicalRoute(index);
+  }
+
+  /** @returns the sampler life this report belongs to, and whether it replaces an earlier one. */
+  lifeOf(report: ProbeReport): { readonly live: LiveSamples; readonly restarted: boolean } {
+    if (this.live !== null && this.epoch === report.epoch) return { live: this.live, restarted: false };
+    const continued = this.live === null && this.resumed?.epoch === report.epoch ? this.resumed : undefined;
+    const restarted = this.live !== null || (this.resumed !== undefined && continued === undefined);
+    this.epoch = report.epoch;
+    this.live = new LiveSamples(
+      this.thread,
+      report.epoch,
+      this.dictionary,
+      this,
+      continued === undefined ? 0 : firstOwnOrdinal(report) - 1,
+      continued?.matured,
+    );
+    return { live: this.live, restarted };
+  }
+
+  absorbRoutes(report: ProbeReport): void {
+    report.newRoutes.forEach((route, offset) => {
+      this.routes[report.firstRouteIndex + offset] = this.dictionary.routeIndex(route);
+    });
+    for (const [from, to] of report.routeAliases) {
+      const source = this.processIndex(from);
+      const target = this.processIndex(to);
+      if (source !== null && target !== null && source !== target) this.dictionary.foldRoute(source, target);
+    }
+  }
+
+  /** @returns [window end in ms, process-wide route index, count] rows. */
+  requestRows(report: ProbeReport): [number, number, number][] {
+    const rows: [number, number, number][] = [];
+    for (let at = 0; at + REQUEST_WORDS <= report.requests.length; at += REQUEST_WORDS) {
+      const route = this.processIndex(report.requests[at + 1] ?? -1) ?? 0;
+      rows.push([report.requests[at] ?? 0, route, report.requests[at + 2] ?? 0]);
+    }
+    return rows;
+  }
+}
+
+/** The first ordinal this worker can know the owner of; what came before was told to a worker that died. */
+function firstOwnOrdinal(report: ProbeReport): number {
+  return report.ledger[0] ?? report.lastOrdinal + 1;
+}
