@@ -1,0 +1,12 @@
+"use strict";
+const { Counter, Histogram } = require("prom-client");
+
+const searches = new Counter({ name: "shop_searches_total", help: "Searches", labelNames: ["found"] });
+const hits = new Histogram({ name: "shop_search_hits", help: "Hits of one search", buckets: [0, 1, 5, 20, 100] });
+
+function countSearch(_words, hitCount) {
+  searches.inc({ found: hitCount > 0 ? "yes" : "no" });
+  hits.observe(hitCount);
+}
+
+module.exports = { countSearch };

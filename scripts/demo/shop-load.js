@@ -1,0 +1,68 @@
+/**
+ * Runs in the demo's process. Owns the customers: a weighted mix of requests, sent by autocannon at a fixed total rate.
+ * Must stay deterministic for one seed, except for the order in which answers arrive.
+ */
+"use strict";
+const autocannon = require("autocannon");
+const { Random } = require("../../benchmarks/accuracy/request-template.js");
+const { MIX } = require("../../examples/shop/scenarios.js");
+
+const REQUESTS_PER_SECOND = 220;
+const CONNECTIONS = 20;
+/** Share of all requests that goes to the scenario's route; the others keep their proportions. */
+const FAVOURED_RATIO = 0.3;
+const WORDS = "amber basil coral denim ebony fawn grape honey lamp chair rug table shelf sofa mirror clock".split(" ");
+
+class ShopLoad {
+  /**
+   * @param {{port: number, favoured: string, seconds: number, seed: number}} options `favoured` is a name in the mix
+   */
+  constructor({ port, favoured, seconds, seed }) {
+    this.random = new Random(seed * 7_919 + 1);
+    this.weights = MIX.map((entry) => ({ entry, weight: weightOf(entry, favoured) }));
+    this.sequence = 0;
+    this.answeredCount = 0;
+    this.failures = {};
+    this.run = autocannon({
+      url: `http://127.0.0.1:${port}`,
+      connections: CONNECTIONS,
+      overallRate: REQUESTS_PER_SECOND,
+      duration: seconds,
+      requests: [{ setupRequest: (request) => Object.assign(request, { body: undefined, headers: {} }, this.next()) }],
+    });
+    this.run.on("response", (_client, status) => {
+      this.answeredCount++;
+      if (status >= 400) this.fail(`HTTP ${status}`);
+    });
+    this.run.on("reqError", (error) => this.fail(error.code ?? error.message));
+    this.finished = new Promise((resolve) => this.run.on("done", resolve));
+  }
+
+  fail(reason) {
+    this.failures[reason] = (this.failures[reason] ?? 0) + 1;
+  }
+
+  next() {
+    let rest = this.random.ratio();
+    const { entry } = this.weights.find(({ weight }) => (rest -= weight) < 0) ?? this.weights.at(-1);
+    this.sequence++;
+    return entry.make({
+      sequence: this.sequence,
+      below: (limit) => this.random.below(limit),
+      word: () => WORDS[this.random.below(WORDS.length)],
+    });
+  }
+
+  async stop() {
+    this.run.stop();
+    await this.finished;
+  }
+}
+
+function weightOf(entry, favoured) {
+  if (entry.name === favoured) return FAVOURED_RATIO;
+  const others = MIX.filter((other) => other.name !== favoured).reduce((sum, other) => sum + other.weight, 0);
+  return ((1 - FAVOURED_RATIO) * entry.weight) / others;
+}
+
+module.exports = { REQUESTS_PER_SECOND, ShopLoad };
