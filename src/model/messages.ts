@@ -119,7 +119,7 @@ export type WorkerRequest =
   | { readonly type: "resend-names"; readonly thread: number }
   /** The off switch was found (file), or withdrawn. */
   | { readonly type: "enabled"; readonly enabled: boolean }
-  /** The worker is ready to take reports. */
+  /** The worker runs, or has handled another report: sent once at its start and once after each report of the main thread. */
   | { readonly type: "ready" };
 
 /** `workerData` of the agent's worker. */
@@ -134,3 +134,9 @@ export interface WorkerStart {
 
 /** Name of the `BroadcastChannel` over which probes in the service's own worker threads reach the agent's worker. */
 export const PROBE_CHANNEL = "leak-agent.probe.1";
+
+/**
+ * Name of the `BroadcastChannel` on which the agent's worker posts its `WorkerRequest`s for those threads. A channel of
+ * its own, because everybody who listens on `PROBE_CHANNEL` has every thread's captures cloned into its own heap.
+ */
+export const REQUEST_CHANNEL = "leak-agent.request.1";
