@@ -81,7 +81,12 @@ function joinDashedValues(args: readonly string[], options: NonNullable<ParseArg
  * Value of an option that is one of a few words.
  * @throws AgentError `ERR_LEAK_AGENT_USAGE` when it is none of them.
  */
-export function choiceOption<T extends string>(input: CommandInput, name: string, choices: readonly T[], fallback: T): T {
+export function choiceOption<T extends string>(
+  input: CommandInput,
+  name: string,
+  choices: readonly T[],
+  fallback: T,
+): T {
   const text = input.options[name];
   if (text === undefined) return fallback;
   const found = choices.find((choice) => choice === text);
@@ -104,7 +109,10 @@ export function integerOption<T extends number | null>(
   if (text === undefined) return fallback;
   const value = /^\d+$/.test(String(text)) ? Number(text) : Number.NaN;
   if (value >= low && value <= high) return value;
-  throw new AgentError("ERR_LEAK_AGENT_USAGE", `--${name} ${String(text)}: write a whole number from ${low} to ${high}`);
+  throw new AgentError(
+    "ERR_LEAK_AGENT_USAGE",
+    `--${name} ${String(text)}: write a whole number from ${low} to ${high}`,
+  );
 }
 
 /** Value of an option that is any text; null when it was not given. */

@@ -4,22 +4,29 @@
 import { statSync } from "node:fs";
 import { basename } from "node:path";
 import { AgentError } from "../errors";
+import { requireFolder } from "./agent-folder";
 import { PAGE_COLUMNS, wrap } from "./columns";
 import {
-  choiceOption,
   type Command,
   type CommandInput,
+  choiceOption,
   EXIT_NO_LEAK,
   exitCodeHelp,
   integerOption,
   textOption,
 } from "./command";
-import { type ComparisonOptions, compareProfiles, GROUPINGS, type HeapDifference, tracemallocRow } from "./heap-difference";
+import {
+  type ComparisonOptions,
+  compareProfiles,
+  GROUPINGS,
+  type HeapDifference,
+  tracemallocRow,
+} from "./heap-difference";
 import { type HeapProfile, readHeapProfile } from "./heap-profile";
 import { parseMoment } from "./moment";
-import { listProfiles, pickPairs, type ProfilePair } from "./profile-files";
-import { duration, tracemallocSize, utcTime } from "./quantities";
+import { listProfiles, type ProfilePair, pickPairs } from "./profile-files";
 import { startProgress } from "./progress";
+import { duration, tracemallocSize, utcTime } from "./quantities";
 
 export const DIFF_SCHEMA = "leak-agent.diff/1";
 const DEFAULT_ROWS = 10;
@@ -131,6 +138,7 @@ function inFolder(input: CommandInput, folder: string): ChosenPair[] {
   const toMillis = parseMoment(textOption(input, "to") ?? "now", "--to", input.nowMillis);
   if (fromMillis >= toMillis) throw usage("--from is not before --to");
   const processId = integerOption(input, "process", 1, 2 ** 31, null);
+  requireFolder(folder);
   const all = listProfiles(folder);
   const files = processId === null ? all : all.filter((file) => file.processId === processId);
   const pairs = pickPairs(files, fromMillis, toMillis);

@@ -8,9 +8,11 @@ import { join } from "node:path";
 import { AgentError } from "../errors";
 import { type Command, EXIT_INTERNAL, EXIT_NO_LEAK, EXIT_UNREADABLE, EXIT_USAGE, parseOptions } from "./command";
 import { diffCommand } from "./diff";
+import { replayCommand } from "./replay";
+import { reportCommand } from "./report";
 import { Terminal } from "./terminal";
 
-const COMMANDS: readonly Command[] = [diffCommand];
+const COMMANDS: readonly Command[] = [reportCommand, diffCommand, replayCommand];
 
 function generalHelp(): string {
   const width = Math.max(...COMMANDS.map((command) => command.name.length));
@@ -68,7 +70,9 @@ function version(): string {
 /** Prints what went wrong as one line and answers the exit code for it. */
 function explain(error: unknown, terminal: Terminal): number {
   if (!(error instanceof AgentError)) {
-    terminal.warn(`leak-agent: internal error, please report it: ${error instanceof Error ? error.stack : String(error)}`);
+    terminal.warn(
+      `leak-agent: internal error, please report it: ${error instanceof Error ? error.stack : String(error)}`,
+    );
     return EXIT_INTERNAL;
   }
   terminal.warn(`leak-agent: ${error.message} [${error.code}]`);

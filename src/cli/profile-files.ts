@@ -1,9 +1,8 @@
 /**
  * Runs in the CLI process. Owns which profile files of an agent's folder answer a question about two points in time.
  */
-import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { AgentError } from "../errors";
+import { listFolder } from "../export/folder";
 
 export interface ProfileFile {
   readonly path: string;
@@ -17,33 +16,11 @@ export interface ProfilePair {
   readonly after: ProfileFile;
 }
 
-/** `profile-2026-11-25T10-00-00.000Z-1234.pb.gz`; the separators inside the time may be missing. */
-const PROFILE_NAME = /^profile-(\d{4})-?(\d\d)-?(\d\d)T(\d\d)[-:]?(\d\d)[-:]?(\d\d)(?:[.-]?(\d{3}))?Z-(\d+)\.pb\.gz$/;
-
-/** The profile files of a folder, oldest first; files with other names are left out. */
+/** The profile files of a folder, oldest first. */
 export function listProfiles(folder: string): ProfileFile[] {
-  return namesIn(folder)
-    .map((name) => profileFile(folder, name))
-    .filter((file) => file !== null)
-    .sort((a, b) => a.timeMillis - b.timeMillis || (a.path < b.path ? -1 : 1));
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    const why = code === "ENOENT" ? "there is no such folder" : code === "ENOTDIR" ? "it is no folder" : String(code);
-    throw new AgentError("ERR_LEAK_AGENT_FOLDER", `${folder} cannot be read: ${why}`, { cause: error });
-  }
-}
-
-function profileFile(folder: string, name: string): ProfileFile | null {
-  const match = PROFILE_NAME.exec(name);
-  if (match === null) return null;
-  const [, year, month, day, hour, minute, second, millis = "0", processId] = match.map((part) => part as string | undefined);
-  const timeMillis = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second));
-  return { path: join(folder, name), timeMillis: timeMillis + Number(millis), processId: Number(processId) };
+  return listFolder(folder)
+    .filter((file) => file.kind === "profile")
+    .map(({ name, timeMillis, processId }) => ({ path: join(folder, name), timeMillis, processId }));
 }
 
 /**
