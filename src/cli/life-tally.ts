@@ -15,12 +15,18 @@ const HOUR_MILLIS = 3_600_000;
 
 interface LiveSample {
   readonly thread: number;
-  readonly bornMillis: number;
   readonly kind: OwnerKind;
   readonly route: number;
   readonly stack: number;
   readonly objects: number;
   readonly sizeBytes: number;
+}
+
+/** A sample that matured (+1) or was freed (-1) at this time. */
+interface Change {
+  readonly timeMillis: number;
+  readonly sample: LiveSample;
+  readonly sign: 1 | -1;
 }
 
 /** What one route, or one site, holds and how it grew. */
@@ -34,7 +40,7 @@ export interface GrowthRow {
   readonly retainedBytes: number;
   readonly retainedObjects: number;
   readonly sampleCount: number;
-  /** Of what was born in the second half of the life and is still alive. */
+  /** What matured minus what was freed in the second half of the life: about 0 for a cache that is full. */
   readonly lateBytesPerHour: number;
   readonly lateBytesPerRequest: number | null;
 }
@@ -67,6 +73,8 @@ export class LifeTally {
   private readonly routes: Route[] = [];
   private readonly aliases = new Map<number, number>();
   private readonly live = new Map<string, LiveSample>();
+  /** Bounded by the history's own size limit. */
+  private changes: Change[] = [];
   private readonly requests: (readonly [number, number, number])[] = [];
   private readonly requestTotals = new Map<number, number>();
   private levels: TimedLevel[] = [];
@@ -85,7 +93,7 @@ export class LifeTally {
     if (observation.restarted === true) this.forgetThread(observation.thread);
     for (const entry of observation.requests ?? []) this.addRequests(entry);
     for (const sample of observation.matured ?? []) this.mature(sample, observation);
-    for (const key of observation.freed ?? []) if (this.live.delete(key)) this.freedCount++;
+    for (const key of observation.freed ?? []) this.free(key, observation.timeMillis);
     this.addLevel(observation);
     this.labelledRatio = observation.labelledRatio ?? this.labelledRatio;
     this.intervalBytes = observation.intervalBytes;
@@ -101,50 +109,34 @@ export class LifeTally {
   }
 
   byRoute(): GrowthRow[] {
-    const middle = this.middleMillis();
-    const groups = new Map<string, { samples: LiveSample[]; route: number }>();
-    const groupOf = (owner: string, route: number): { samples: LiveSample[]; route: number } => {
-      let group = groups.get(owner);
-      if (group === undefined) {
-        group = { samples: [], route };
-        groups.set(owner, group);
-      }
-      return group;
-    };
-    for (const sample of this.live.values())
-      groupOf(this.ownerOf(sample), this.resolve(sample.route)).samples.push(sample);
+    const middleMillis = this.middleMillis();
+    const groups = this.group(middleMillis, (sample) => this.ownerOf(sample));
+    const lateRequests = this.requestsAfter(middleMillis);
+    const served = new Map<string, number>();
     for (const index of this.requestTotals.keys()) {
       const route = this.resolve(index);
-      groupOf(this.routes[route]?.name ?? "(unknown)", route);
+      served.set(this.routes[route]?.name ?? "(unknown)", route);
     }
-    const lateRequests = this.requestsAfter(middle);
+    for (const name of served.keys()) if (!groups.has(name)) groups.set(name, emptyGroup());
     return [...groups]
-      .map(([name, { samples, route }]) => {
-        const isRoute = this.routes[route]?.name === name;
-        return this.row(
-          name,
-          null,
-          samples,
-          isRoute ? this.totalOf(route) : null,
-          lateRequests.get(route) ?? 0,
-          middle,
-        );
+      .map(([name, group]) => {
+        const route = served.get(name);
+        const requests = route === undefined ? null : this.totalOf(route);
+        return this.row(name, null, group, requests, route === undefined ? 0 : (lateRequests.get(route) ?? 0));
       })
       .sort(byGrowth);
   }
 
   bySite(): GrowthRow[] {
-    const middle = this.middleMillis();
-    const groups = new Map<string, { via: string | null; samples: LiveSample[] }>();
-    for (const sample of this.live.values()) {
+    const groups = this.group(this.middleMillis(), (sample) => {
       const site = this.siteOf(sample.stack);
-      const key = `${site.name}\n${site.via ?? ""}`;
-      const group = groups.get(key) ?? { via: site.via, samples: [] };
-      group.samples.push(sample);
-      groups.set(key, group);
-    }
+      return `${site.name}\n${site.via ?? ""}`;
+    });
     return [...groups]
-      .map(([key, { via, samples }]) => this.row(key.split("\n", 1)[0] ?? "", via, samples, null, 0, middle))
+      .map(([key, group]) => {
+        const [name = "", via = ""] = key.split("\n");
+        return this.row(name, via === "" ? null : via, group, null, 0);
+      })
       .sort(byGrowth);
   }
 
@@ -159,17 +151,30 @@ export class LifeTally {
     ].filter((row) => row !== null);
   }
 
+  private group(middleMillis: number, keyOf: (sample: LiveSample) => string): Map<string, Group> {
+    const groups = new Map<string, Group>();
+    const groupOf = (sample: LiveSample): Group => {
+      const key = keyOf(sample);
+      const group = groups.get(key) ?? emptyGroup();
+      groups.set(key, group);
+      return group;
+    };
+    for (const sample of this.live.values()) groupOf(sample).samples.push(sample);
+    for (const { timeMillis, sample, sign } of this.changes) {
+      if (timeMillis > middleMillis) groupOf(sample).lateBytes += sign * sample.sizeBytes;
+    }
+    return groups;
+  }
+
   private row(
     name: string,
     via: string | null,
-    samples: readonly LiveSample[],
+    group: Group,
     requests: number | null,
     lateRequests: number,
-    middleMillis: number,
   ): GrowthRow {
-    const late = samples.filter((sample) => sample.bornMillis > middleMillis);
-    const lateBytes = late.reduce((sum, sample) => sum + sample.sizeBytes, 0);
-    const lateHours = (this.lastMillis - middleMillis) / HOUR_MILLIS;
+    const { samples, lateBytes } = group;
+    const lateHours = (this.lastMillis - this.middleMillis()) / HOUR_MILLIS;
     return {
       name,
       via,
@@ -189,19 +194,30 @@ export class LifeTally {
   private mature(sample: MaturedSample, observation: Observation): void {
     this.maturedCount++;
     const objects = 1 / inclusionProbability(sample.sizeBytes, observation.intervalBytes);
-    this.live.set(sample.key, {
+    const live: LiveSample = {
       thread: observation.thread,
-      bornMillis: sample.bornMillis,
       kind: sample.kind,
       route: sample.route,
       stack: sample.stack,
       objects,
       sizeBytes: objects * sample.sizeBytes,
-    });
+    };
+    this.live.set(sample.key, live);
+    this.changes.push({ timeMillis: observation.timeMillis, sample: live, sign: 1 });
   }
 
+  private free(key: string, timeMillis: number): void {
+    const sample = this.live.get(key);
+    if (sample === undefined) return;
+    this.live.delete(key);
+    this.freedCount++;
+    this.changes.push({ timeMillis, sample, sign: -1 });
+  }
+
+  /** Its sampler was restarted: what it knew says nothing any more, neither growth nor deaths. */
   private forgetThread(thread: number): void {
     for (const [key, sample] of this.live) if (sample.thread === thread) this.live.delete(key);
+    this.changes = this.changes.filter((change) => change.sample.thread !== thread);
   }
 
   private ownerOf(sample: LiveSample): string {
@@ -289,6 +305,15 @@ export class LifeTally {
     );
     return { name, firstBytes: first[1], lastBytes: last[1], limitBytes, trend };
   }
+}
+
+interface Group {
+  readonly samples: LiveSample[];
+  lateBytes: number;
+}
+
+function emptyGroup(): Group {
+  return { samples: [], lateBytes: 0 };
 }
 
 function byGrowth(a: GrowthRow, b: GrowthRow): number {

@@ -36,6 +36,7 @@ function withSign(value: number, digits: number, signed: boolean): string {
 /** `24 B`, `1.3 KiB`, `612 MiB`: three significant digits at most, for tables and sentences. */
 export function bytes(sizeBytes: number): string {
   let size = Math.abs(sizeBytes);
+  if (size < 0.005) return "0 B"; // Also what is left of sums that cancel.
   let index = 0;
   while (index < SIZE_UNITS.length - 1 && size >= 1023.5) {
     size /= 1024;
@@ -47,7 +48,8 @@ export function bytes(sizeBytes: number): string {
 
 /** The same with a sign in front, for growth. */
 export function signedBytes(sizeBytes: number): string {
-  return sizeBytes >= 0 ? `+${bytes(sizeBytes)}` : bytes(sizeBytes);
+  const text = bytes(sizeBytes);
+  return text.startsWith("-") ? text : `+${text}`;
 }
 
 /** Three significant digits without exponent, trailing zeros of the fraction dropped: `0.9`, `34.1`, `617`. */

@@ -37,13 +37,23 @@ export function printReport(report: Report, terminal: Terminal, options: PageOpt
   for (const finding of report.findings.latest) {
     const full = options.all || isAlarm(finding) || finding.verdict === "saturating";
     const lines = full ? describeFinding(finding, terminal) : brief(finding, terminal);
-    terminal.print(...lines, "");
+    terminal.print(...lines, ...(full ? pastProcess(report, finding) : []), "");
   }
   const printed = report.tallies.slice(0, MAX_PRINTED_LIVES);
   for (const tally of printed) printTally(tally, terminal, options);
   const left = report.tallies.length - printed.length;
   if (left > 0) terminal.print(`${left} more processes ran at the same time; --json has them`, "");
   terminal.print(...closing(report).map((line) => terminal.style(line, "dim")));
+}
+
+/** A verdict of a process that is over: what runs now may or may not have the leak still. */
+function pastProcess({ tallies, lives }: Report, finding: Finding): string[] {
+  const { processId } = finding.service;
+  const newest = tallies.at(-1);
+  const isOver = newest !== undefined && tallies.every((tally) => tally.header.processId !== processId);
+  if (!isOver || !lives.some((life) => life.startMillis > Date.parse(finding.time))) return [];
+  const now = `process ${newest.header.processId}, observed for ${duration(newest.lastMillis - newest.firstMillis)}`;
+  return ["", ...wrap(`note: process ${processId} is over; ${now}, has not said so again`, 2, 4)];
 }
 
 function overview(report: Report, terminal: Terminal): string[] {
@@ -80,7 +90,8 @@ function otherVerdicts(findings: readonly Finding[]): [string, number][] {
 
 /** A finding that is no alarm: its headline and its words. */
 function brief(finding: Finding, terminal: Terminal): string[] {
-  return [headline(finding, terminal), ...wrap(finding.text)];
+  const isOver = finding.verdict === "inconclusive" || finding.verdict === "retracted";
+  return [headline(finding, terminal), ...(isOver ? [] : wrap(finding.text))];
 }
 
 function printTally(tally: LifeTally, terminal: Terminal, { topCount }: PageOptions): void {
@@ -204,7 +215,11 @@ function closing(report: Report): string[] {
   const { findings, profiles, problems } = report;
   if (report.tallies.length > 0) {
     lines.push(
-      ...wrap("* of what was born in the second half of the life and is still alive; matured samples only", 0),
+      ...wrap(
+        "* what matured minus what was freed in the second half of the life; about 0 for a cache that is full",
+        0,
+        2,
+      ),
     );
   }
   for (const problem of problems) lines.push(...wrap(`note: ${problem}`, 0, 2));
