@@ -5,7 +5,13 @@
 import { existsSync } from "node:fs";
 import { BroadcastChannel, isMainThread, parentPort, workerData } from "node:worker_threads";
 import { AgentFolder } from "../export/folder";
-import { PROBE_CHANNEL, type ProbeMessage, type WorkerRequest, type WorkerStart } from "../model/messages";
+import {
+  PROBE_CHANNEL,
+  type ProbeMessage,
+  REQUEST_CHANNEL,
+  type WorkerRequest,
+  type WorkerStart,
+} from "../model/messages";
 import { AgentLog } from "./log";
 import { Pipeline } from "./pipeline";
 
@@ -21,15 +27,20 @@ async function run(start: WorkerStart): Promise<void> {
   const log = new AgentLog(settings.log, folder);
   tellFolder = (problem) => {
     if (problem === null) log.info(`${settings.directory} can be written again`);
-    else log.warn("ERR_LEAK_AGENT_FOLDER", `${problem}: set LEAK_AGENT_DIR to a folder this user can write; until then nothing is kept`);
+    else
+      log.warn(
+        "ERR_LEAK_AGENT_FOLDER",
+        `${problem}: set LEAK_AGENT_DIR to a folder this user can write; until then nothing is kept`,
+      );
   };
   if (start.restartCount === 0) for (const problem of start.problems) log.warn("ERR_LEAK_AGENT_CONFIG", problem);
   folder.open();
 
   const channel = new BroadcastChannel(PROBE_CHANNEL);
+  const requests = new BroadcastChannel(REQUEST_CHANNEL);
   const ask = (request: WorkerRequest): void => {
     parentPort?.postMessage(request);
-    channel.postMessage(request);
+    requests.postMessage(request);
   };
   const pipeline = new Pipeline({ start, folder, log, ask });
   if (start.restartCount > 0) await pipeline.resume();
@@ -41,13 +52,22 @@ async function run(start: WorkerStart): Promise<void> {
       if (isHello(message)) setTimeout(() => pipeline.tellStart(), START_LINE_MILLIS).unref();
     } catch (error) {
       failures++;
-      log.warnOnce("message", "ERR_LEAK_AGENT_INTERNAL", `a probe's message could not be handled: ${(error as Error).message}`, {
-        stack: (error as Error).stack,
-        failures,
-      });
+      log.warnOnce(
+        "message",
+        "ERR_LEAK_AGENT_INTERNAL",
+        `a probe's message could not be handled: ${(error as Error).message}`,
+        {
+          stack: (error as Error).stack,
+          failures,
+        },
+      );
     }
   };
-  parentPort?.on("message", receive);
+  parentPort?.on("message", (message: unknown) => {
+    receive(message);
+    // The main thread stops sending when this stops coming: its queue here must not grow without a bound.
+    if ((message as { type?: unknown } | null)?.type === "report") parentPort?.postMessage({ type: "ready" });
+  });
   channel.onmessage = (event: unknown) => receive((event as { data: unknown }).data);
   watchOffFile(settings.offFile, log, ask);
   ask({ type: "ready" });
