@@ -6,6 +6,7 @@ import {
   chmodSync,
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   ftruncateSync,
   lstatSync,
@@ -94,8 +95,11 @@ export class AgentFolder {
    */
   append(name: string, text: string, expectedSizeBytes?: number): WriteOutcome {
     return this.attempt(() => {
+      const path = join(this.path, name);
+      const isContinued = expectedSizeBytes !== undefined && expectedSizeBytes > 0;
+      if (isContinued && !existsSync(path) && existsSync(this.path)) return "changed";
       const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
-      const descriptor = openSync(join(this.path, name), flags, FILE_MODE);
+      const descriptor = openSync(path, flags, FILE_MODE);
       try {
         const bytes = Buffer.from(text);
         if (expectedSizeBytes !== undefined && fstatSync(descriptor).size !== expectedSizeBytes) return "changed";

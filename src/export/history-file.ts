@@ -3,25 +3,30 @@
  * `history-<start>-<pid>.jsonl`, then `.1.jsonl`, `.2.jsonl`: a header, then observations. Must stay replayable without
  * the segments before: the first observation of each repeats the whole dictionary (routes, frames, stacks).
  */
-import { createReadStream, openSync, readSync, closeSync, statSync, truncateSync } from "node:fs";
+import { closeSync, createReadStream, openSync, readSync, statSync, truncateSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { AgentError } from "../errors";
 import { HISTORY_SCHEMA, type HistoryHeader, type Observation } from "../model/observation";
-import { type AgentFolder, basicTime, listFolder } from "./folder";
+import { type AgentFolder, basicTime, listFolder, type WriteOutcome } from "./folder";
 
 /** The history may take this share of the folder, in this many segments of equal size. */
 const FOLDER_SHARE = 0.25;
 const SEGMENTS = 4;
+/** Longer than any observation: a cut line starts within this distance of the end. */
+const TAIL_BYTES = 8 * 1024 * 1024;
+const NEWLINE = 0x0a;
 
 /** Everything that indexes in observations refer to, including what the newest observation added. */
 export type DictionarySnapshot = () => Pick<Observation, "newRoutes" | "newFrames" | "newStacks" | "routeAliases">;
 
 export class HistoryWriter {
-  private readonly segmentLimitBytes: number;
+  private readonly limitBytes: number;
   private readonly stem: string;
   private segment = 0;
   private sizeBytes = 0;
+  /** What header and dictionary took: they may be larger than a segment, and must not make a segment of each line. */
+  private openingBytes = 0;
   private started = false;
   /** Observations that could not be written; the next segment repeats the whole dictionary, so reading goes on. */
   droppedObservations = 0;
@@ -31,65 +36,73 @@ export class HistoryWriter {
     private readonly header: HistoryHeader,
     private readonly dictionary: DictionarySnapshot,
   ) {
-    this.segmentLimitBytes = (folder.limitBytes * FOLDER_SHARE) / SEGMENTS;
+    this.limitBytes = folder.limitBytes * FOLDER_SHARE;
     this.stem = historyStem(header.startTimeMillis, header.processId);
   }
 
   /** Goes on after the segments that an earlier worker of this life wrote; a line cut by its death is removed. */
   resume(): void {
-    const last = lifeSegments(join(this.folder.path, `${this.stem}.jsonl`)).at(-1);
+    const last = lifeSegments(this.firstFile()).at(-1);
     if (last === undefined) return;
     this.segment = segmentNumber(last);
     try {
-      removeCutLine(last);
+      this.started = removeCutLine(last);
       this.sizeBytes = statSync(last).size;
-      this.started = true;
     } catch {
-      this.segment++; // Unreadable: a new segment repeats what is needed.
+      this.started = false; // Unreadable: a new segment repeats what is needed.
     }
+    if (!this.started) this.nextSegment();
   }
 
   append(observation: Observation): void {
-    if (this.started && this.sizeBytes >= this.segmentLimitBytes) this.nextSegment();
-    const begins = !this.started;
-    const text = begins ? this.opening(observation) : `${JSON.stringify(observation)}\n`;
-    const outcome = this.folder.append(this.name(), text, this.sizeBytes);
-    if (outcome === "written") {
-      this.sizeBytes += Buffer.byteLength(text);
-      this.started = true;
-      return;
-    }
-    if (outcome === "changed") {
+    if (this.started && this.sizeBytes - this.openingBytes >= this.limitBytes / SEGMENTS) this.nextSegment();
+    // The second try is for a file that somebody removed: a new segment takes its place.
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const outcome = this.write(observation);
+      if (outcome === "written") return;
+      if (outcome === "unavailable") break;
       this.nextSegment();
-      if (begins || this.folder.append(this.name(), this.rememberOpening(observation), 0) !== "written") {
-        this.droppedObservations++;
-      } else this.started = true;
-      return;
     }
     this.droppedObservations++;
     if (this.started) this.nextSegment();
+  }
+
+  private write(observation: Observation): WriteOutcome {
+    const text = this.started ? `${JSON.stringify(observation)}\n` : this.opening(observation);
+    const bytes = Buffer.byteLength(text);
+    const outcome = this.folder.append(this.name(), text, this.sizeBytes);
+    if (outcome !== "written") return outcome;
+    if (!this.started) this.openingBytes = bytes;
+    this.sizeBytes += bytes;
+    this.started = true;
+    return outcome;
   }
 
   private opening(observation: Observation): string {
     return `${JSON.stringify(this.header)}\n${JSON.stringify({ ...observation, ...this.dictionary() })}\n`;
   }
 
-  private rememberOpening(observation: Observation): string {
-    const text = this.opening(observation);
-    this.sizeBytes = Buffer.byteLength(text);
-    return text;
-  }
-
+  /** The last complete segment always stays; older ones as long as all together keep to their share of the folder. */
   private nextSegment(): void {
     this.segment++;
     this.sizeBytes = 0;
     this.started = false;
-    const segments = lifeSegments(join(this.folder.path, `${this.stem}.jsonl`));
-    for (const old of segments.slice(0, Math.max(0, segments.length - (SEGMENTS - 1)))) this.folder.remove(basename(old));
+    const expectedBytes = this.openingBytes + this.limitBytes / SEGMENTS;
+    const segments = lifeSegments(this.firstFile());
+    let total = expectedBytes + segments.reduce((sum, file) => sum + sizeOf(file), 0);
+    for (const old of segments.slice(0, -1)) {
+      if (total <= this.limitBytes) return;
+      total -= sizeOf(old);
+      this.folder.remove(basename(old));
+    }
   }
 
   private name(): string {
     return this.segment === 0 ? `${this.stem}.jsonl` : `${this.stem}.${this.segment}.jsonl`;
+  }
+
+  private firstFile(): string {
+    return join(this.folder.path, `${this.stem}.jsonl`);
   }
 }
 
@@ -133,12 +146,15 @@ export async function* readHistory(file: string): AsyncGenerator<HistoryHeader |
         continue;
       }
       if (number === 1) checkHeader(file, entry);
-      else if (isHistoryHeader(entry)) throw new AgentError("ERR_LEAK_AGENT_HISTORY", `${file}, line ${number}: a second header`);
+      else if (isHistoryHeader(entry))
+        throw new AgentError("ERR_LEAK_AGENT_HISTORY", `${file}, line ${number}: a second header`);
       yield entry;
     }
   } catch (error) {
     if (error instanceof AgentError) throw error;
-    throw new AgentError("ERR_LEAK_AGENT_HISTORY", `${file} cannot be read: ${(error as Error).message}`, { cause: error });
+    throw new AgentError("ERR_LEAK_AGENT_HISTORY", `${file} cannot be read: ${(error as Error).message}`, {
+      cause: error,
+    });
   } finally {
     lines.close();
     input.destroy();
@@ -199,7 +215,10 @@ function checkHeader(file: string, entry: HistoryHeader | Observation): void {
     throw new AgentError("ERR_LEAK_AGENT_HISTORY", `${file} is not a history of leak-agent: it has no header`);
   }
   if (entry.schema !== HISTORY_SCHEMA) {
-    throw new AgentError("ERR_LEAK_AGENT_HISTORY", `${file} has schema ${String(entry.schema)}, this agent reads ${HISTORY_SCHEMA}`);
+    throw new AgentError(
+      "ERR_LEAK_AGENT_HISTORY",
+      `${file} has schema ${String(entry.schema)}, this agent reads ${HISTORY_SCHEMA}`,
+    );
   }
 }
 
@@ -211,15 +230,25 @@ function segmentNumber(file: string): number {
   return Number(/\.(\d+)\.jsonl$/.exec(file)?.[1] ?? 0);
 }
 
-function removeCutLine(file: string): void {
+function sizeOf(file: string): number {
+  try {
+    return statSync(file).size;
+  } catch {
+    return 0; // Removed by hand: it takes no room.
+  }
+}
+
+/** @returns whether the file still holds its header and an observation, so that it can be continued. */
+function removeCutLine(file: string): boolean {
   const size = statSync(file).size;
-  const tail = Buffer.alloc(Math.min(size, 1 << 20));
+  const tail = Buffer.alloc(Math.min(size, TAIL_BYTES));
   const descriptor = openSync(file, "r");
   try {
     readSync(descriptor, tail, 0, tail.length, size - tail.length);
   } finally {
     closeSync(descriptor);
   }
-  const end = tail.lastIndexOf(0x0a) + 1;
+  const end = tail.lastIndexOf(NEWLINE) + 1;
   if (end < tail.length) truncateSync(file, size - tail.length + end);
+  return size > tail.length || tail.indexOf(NEWLINE) + 1 < end;
 }

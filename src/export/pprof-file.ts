@@ -3,9 +3,18 @@
  * `inuse_objects`/`count` and `inuse_space`/`bytes` in this order, routes as string labels. Pure but for the clock.
  */
 import { gzipSync } from "node:zlib";
-import { Function as PprofFunction, Label, Line, Location, Profile, Sample, StringTable, ValueType } from "pprof-format";
-import { type OwnerKind, SPECIAL_OWNER_NAMES } from "../model/owner";
+import {
+  Label,
+  Line,
+  Location,
+  Function as PprofFunction,
+  Profile,
+  Sample,
+  StringTable,
+  ValueType,
+} from "pprof-format";
 import type { Frame } from "../model/observation";
+import { type OwnerKind, SPECIAL_OWNER_NAMES } from "../model/owner";
 import { basicTime } from "./folder";
 
 /** A call path: the allocating function and the path of its callers. The tree's root is no frame, so it is null here. */
@@ -48,7 +57,13 @@ export class ProfileBuilder {
    * probability p = 1 - exp(-z/R) and stands for 1/p objects and z/p bytes (Horvitz-Thompson: unbiased).
    * @param stack null when the sample's place in the tree is unknown.
    */
-  add(stack: StackNode | null, kind: OwnerKind, routeName: string | null, sizeBytes: number, intervalBytes: number): void {
+  add(
+    stack: StackNode | null,
+    kind: OwnerKind,
+    routeName: string | null,
+    sizeBytes: number,
+    intervalBytes: number,
+  ): void {
     const probability = -Math.expm1(-sizeBytes / intervalBytes);
     if (!(probability > 0)) return;
     const { key, locationIds } = this.stackOf(stack);
@@ -106,7 +121,8 @@ export class ProfileBuilder {
     let known = this.stacks.get(stack);
     if (known === undefined) {
       const locationIds: number[] = [];
-      for (let node: StackNode | null = stack; node !== null; node = node.parent) locationIds.push(this.locationOf(node.frame));
+      for (let node: StackNode | null = stack; node !== null; node = node.parent)
+        locationIds.push(this.locationOf(node.frame));
       known = { key: locationIds.join(","), locationIds };
       this.stacks.set(stack, known);
     }
@@ -120,9 +136,17 @@ export class ProfileBuilder {
     const id = this.locations.length + 1; // Ids start at 1: 0 means none in profile.proto.
     const name = this.strings.dedup(frame.function);
     this.functions.push(
-      new PprofFunction({ id, name, systemName: name, filename: this.strings.dedup(frame.file), startLine: frame.line }),
+      new PprofFunction({
+        id,
+        name,
+        systemName: name,
+        filename: this.strings.dedup(frame.file),
+        startLine: frame.line,
+      }),
     );
-    this.locations.push(new Location({ id, line: [new Line({ functionId: id, line: frame.line, column: frame.column })] }));
+    this.locations.push(
+      new Location({ id, line: [new Line({ functionId: id, line: frame.line, column: frame.column })] }),
+    );
     this.locationIds.set(key, id);
     return id;
   }

@@ -55,7 +55,8 @@ export class Findings {
       bytesPerHour: finding.growth.bytesPerHour,
     };
     const message = `${finding.verdict}: ${finding.text}`;
-    if (finding.verdict === "leak" || finding.verdict === "urgent") this.log.warn("LEAK_AGENT_FINDING", message, fields);
+    if (finding.verdict === "leak" || finding.verdict === "urgent")
+      this.log.warn("LEAK_AGENT_FINDING", message, fields);
     else this.log.info(message, fields);
   }
 }

@@ -108,7 +108,12 @@ function tightest(mount: string, path: string, names: CgroupNames): CgroupFiles 
     const limitBytes = limit !== null && limit < NO_LIMIT_BYTES ? limit : null;
     const isTighter = limitBytes !== null && (best?.limitBytes ?? Number.POSITIVE_INFINITY) > limitBytes;
     if (isHere && (best === null || isTighter)) {
-      best = { current: join(folder, names.current), stat: join(folder, "memory.stat"), inactiveKey: names.inactiveKey, limitBytes };
+      best = {
+        current: join(folder, names.current),
+        stat: join(folder, "memory.stat"),
+        inactiveKey: names.inactiveKey,
+        limitBytes,
+      };
     }
     if (group === "/" || group === ".") return best;
   }

@@ -238,7 +238,8 @@ export class LiveSamples {
       return;
     }
     if (ownership.threadRoute < 0) {
-      sample.kind = ownership.kind === "request" || ownership.kind === "background-of" ? "unattributed" : ownership.kind;
+      sample.kind =
+        ownership.kind === "request" || ownership.kind === "background-of" ? "unattributed" : ownership.kind;
       return;
     }
     const route = this.routes.processIndex(ownership.threadRoute);
@@ -285,7 +286,8 @@ export function sampleKeyPrefix(thread: number, epoch: number): string {
 }
 
 function ordinalProblem(ordinals: Float64Array, lastOrdinal: number, previousLastOrdinal: number): string | null {
-  if (lastOrdinal < previousLastOrdinal) return `the sample counter went back from ${previousLastOrdinal} to ${lastOrdinal}`;
+  if (lastOrdinal < previousLastOrdinal)
+    return `the sample counter went back from ${previousLastOrdinal} to ${lastOrdinal}`;
   const sorted = ordinals.slice().sort();
   for (let index = 1; index < sorted.length; index++) {
     if (sorted[index] === sorted[index - 1]) return `sample ordinal ${sorted[index]} came twice in one capture`;

@@ -4,9 +4,9 @@
  */
 import { join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { StackNode } from "../export/pprof-file";
 import type { CaptureNode } from "../model/capture";
 import type { Frame } from "../model/observation";
-import type { StackNode } from "../export/pprof-file";
 import type { Dictionary } from "./dictionary";
 
 /** Pruning starts when the table is this much larger than the tree that V8 reported. */

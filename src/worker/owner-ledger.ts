@@ -3,7 +3,14 @@
  * ranges, request records and birth windows, as long as a sample may still ask for them.
  */
 import { LEDGER_WORDS, RECORD_WORDS, WINDOW_WORDS } from "../model/messages";
-import { type OwnerKind, type OwnerToken, OWNER_AGENT, OWNER_BACKGROUND, OWNER_STARTUP, OWNER_UNATTRIBUTED } from "../model/owner";
+import {
+  OWNER_AGENT,
+  OWNER_BACKGROUND,
+  OWNER_STARTUP,
+  OWNER_UNATTRIBUTED,
+  type OwnerKind,
+  type OwnerToken,
+} from "../model/owner";
 
 /** Ranges wait here from the report that brings them to the next capture; older ones are dropped first, counted. */
 const MAX_RANGES = 200_000;
@@ -44,7 +51,12 @@ export class OwnerLedger {
   private labelsFromOrdinal = 0;
   droppedRows = 0;
 
-  absorb(report: { labelsFromOrdinal: number; ledger: Float64Array; records: Float64Array; windows: Float64Array }): void {
+  absorb(report: {
+    labelsFromOrdinal: number;
+    ledger: Float64Array;
+    records: Float64Array;
+    windows: Float64Array;
+  }): void {
     this.labelsFromOrdinal = report.labelsFromOrdinal;
     this.droppedRows += this.ranges.append(report.ledger, MAX_RANGES, 0);
     this.droppedRows += this.windows.append(report.windows, MAX_WINDOWS, 1);
@@ -169,8 +181,9 @@ class Rows {
 
   private sort(column: number): void {
     const rows: Float64Array[] = [];
-    for (let row = this.first; row < this.end; row++) rows.push(this.data.slice(row * this.words, (row + 1) * this.words));
+    for (let row = this.first; row < this.end; row++)
+      rows.push(this.data.slice(row * this.words, (row + 1) * this.words));
     rows.sort((a, b) => (a[column] ?? 0) - (b[column] ?? 0));
-    rows.forEach((row, index) => this.data.set(row, (this.first + index) * this.words));
+    for (const [index, row] of rows.entries()) this.data.set(row, (this.first + index) * this.words);
   }
 }

@@ -81,13 +81,18 @@ export class Pipeline {
       windowMillis,
       applicationRoot,
     };
-    this.history = options.folder === null ? null : new HistoryWriter(options.folder, header, () => this.dictionary.snapshot());
+    this.history =
+      options.folder === null ? null : new HistoryWriter(options.folder, header, () => this.dictionary.snapshot());
     this.findings = new Findings(options.folder, options.log, () => this.findingContext());
     this.profiles = new Profiles(options.folder, {
       horizonMillis: settings.horizonMillis,
       processId: this.processId,
       startTimeMillis: processStartMillis,
-      comments: [`service.name=${settings.serviceName}`, `process.pid=${this.processId}`, `leak_agent.version=${AGENT_VERSION}`],
+      comments: [
+        `service.name=${settings.serviceName}`,
+        `process.pid=${this.processId}`,
+        `leak_agent.version=${AGENT_VERSION}`,
+      ],
     });
   }
 
@@ -95,15 +100,30 @@ export class Pipeline {
   async resume(): Promise<void> {
     const { folder, start } = this.options;
     if (folder === null) {
-      this.log.warn("ERR_LEAK_AGENT_WORKER", "the agent's worker was restarted; without a folder its history starts anew");
+      this.log.warn(
+        "ERR_LEAK_AGENT_WORKER",
+        "the agent's worker was restarted; without a folder its history starts anew",
+      );
       return;
     }
     try {
-      const life = await resumeLife(folder.path, start.processStartMillis, this.processId, this.detector, this.dictionary);
+      const life = await resumeLife(
+        folder.path,
+        start.processStartMillis,
+        this.processId,
+        this.detector,
+        this.dictionary,
+      );
       this.resumedThreads = life.threads;
-      this.log.warn("ERR_LEAK_AGENT_WORKER", `the agent's worker was restarted and goes on with ${life.observationCount} observations of its history`);
+      this.log.warn(
+        "ERR_LEAK_AGENT_WORKER",
+        `the agent's worker was restarted and goes on with ${life.observationCount} observations of its history`,
+      );
     } catch (error) {
-      this.log.warn("ERR_LEAK_AGENT_HISTORY", `the agent's worker was restarted and lost a part of its history: ${(error as Error).message}`);
+      this.log.warn(
+        "ERR_LEAK_AGENT_HISTORY",
+        `the agent's worker was restarted and lost a part of its history: ${(error as Error).message}`,
+      );
     }
     this.history?.resume();
   }
@@ -130,7 +150,8 @@ export class Pipeline {
 
   /** The start-up line, when the first report has not come soon enough to bring the interval. */
   tellStart(): void {
-    const hello = this.threads.get(0)?.hello ?? [...this.threads.values()].find((thread) => thread.hello !== null)?.hello;
+    const hello =
+      this.threads.get(0)?.hello ?? [...this.threads.values()].find((thread) => thread.hello !== null)?.hello;
     if (this.started || hello === undefined || hello === null) return;
     this.started = true;
     const interval = this.threads.get(hello.thread)?.lastReport?.intervalBytes ?? null;
@@ -169,7 +190,7 @@ export class Pipeline {
     this.tellStart();
     thread.absorbRoutes(report);
     const outcome = live.absorb(report, this.decode(report), thread.isLabelled);
-    if (outcome?.needsNames === true) this.askForNames(report);
+    if (outcome?.needsNames === true || thread.hello === null) this.askForNames(report);
     if (outcome !== null && outcome.labelProblem !== null) this.tellLabelProblem(report, outcome.labelProblem);
     const requests = thread.requestRows(report);
     const leak = this.judge({
@@ -185,7 +206,9 @@ export class Pipeline {
     if (outcome !== null) this.profiles.offer(this.lives(), report.timeMillis, leak);
   }
 
-  private outline(report: ProbeReport): Pick<
+  private outline(
+    report: ProbeReport,
+  ): Pick<
     Observation,
     "timeMillis" | "thread" | "epoch" | "intervalBytes" | "majorGcCount" | "requestedGcCount" | "level"
   > {
@@ -234,10 +257,14 @@ export class Pipeline {
   }
 
   private tellLabelProblem(report: ProbeReport, problem: string): void {
-    this.log.warn("ERR_LEAK_AGENT_LABELS", `thread ${report.thread}: route labels are off until the sampler restarts: ${problem}`, {
-      thread: report.thread,
-      epoch: report.epoch,
-    });
+    this.log.warn(
+      "ERR_LEAK_AGENT_LABELS",
+      `thread ${report.thread}: route labels are off until the sampler restarts: ${problem}`,
+      {
+        thread: report.thread,
+        epoch: report.epoch,
+      },
+    );
   }
 
   private threadOf(number: number): ServiceThread | null {
@@ -245,7 +272,11 @@ export class Pipeline {
     if (known !== undefined) return known;
     if (this.threads.size >= MAX_THREADS) {
       this.dropped.threads++;
-      this.log.warnOnce("threads", "ERR_LEAK_AGENT_INTERNAL", `more than ${MAX_THREADS} threads: the others are not followed`);
+      this.log.warnOnce(
+        "threads",
+        "ERR_LEAK_AGENT_INTERNAL",
+        `more than ${MAX_THREADS} threads: the others are not followed`,
+      );
       return null;
     }
     const thread = new ServiceThread(number, this.dictionary, this.resumedThreads.get(number));

@@ -25,8 +25,9 @@ export class ServiceThread implements ThreadRoutes {
     private readonly resumed: ResumedThread | undefined,
   ) {}
 
+  /** Until the probe has introduced itself (again), its ledger is believed. */
   get isLabelled(): boolean {
-    return this.hello !== null && this.hello.labels !== "none";
+    return this.hello?.labels !== "none";
   }
 
   processIndex(threadRoute: number): number | null {

@@ -38,7 +38,11 @@ export class SourceNames {
     if (!isAbsolute(file)) return { file, package: "node", original: null, isApplication: false };
     const folder = packageFolder(file);
     const isAgent = file.startsWith(AGENT_CODE);
-    const packageName = isAgent ? this.packageName(resolve(AGENT_CODE, "..")) : folder === null ? "app" : this.packageName(folder);
+    const packageName = isAgent
+      ? this.packageName(resolve(AGENT_CODE, ".."))
+      : folder === null
+        ? "app"
+        : this.packageName(folder);
     return {
       file: this.shortPath(file),
       package: packageName,

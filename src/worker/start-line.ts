@@ -9,7 +9,12 @@ export interface StartLine {
 }
 
 /** @param intervalBytes the sampler's mean interval, null while it is not known. @param hasFolder whether files are written. */
-export function startLine(settings: Settings, hello: ProbeHello, intervalBytes: number | null, hasFolder: boolean): StartLine {
+export function startLine(
+  settings: Settings,
+  hello: ProbeHello,
+  intervalBytes: number | null,
+  hasFolder: boolean,
+): StartLine {
   const labels = hello.labels === "none" ? "off" : `exact (${hello.labels})`;
   const reason = hello.labelsReason === "" ? "" : `: ${hello.labelsReason}`;
   const interval = intervalBytes === null ? "being measured" : `${Math.round(intervalBytes / 1024)} KiB`;

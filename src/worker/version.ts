@@ -7,7 +7,9 @@ export const AGENT_VERSION: string = readVersion();
 
 function readVersion(): string {
   try {
-    const manifest = JSON.parse(readFileSync(join(__dirname, "..", "..", "package.json"), "utf8")) as { version?: unknown };
+    const manifest = JSON.parse(readFileSync(join(__dirname, "..", "..", "package.json"), "utf8")) as {
+      version?: unknown;
+    };
     return typeof manifest.version === "string" ? manifest.version : "unknown";
   } catch {
     return "unknown"; // Bundled or moved: the version is a nicety.
