@@ -17,7 +17,12 @@ const BUILD_TIMEOUT_MILLIS = 900_000;
 /** Where node-gyp-build looks for the binary of the running Node (its naming: <name>.abi<ABI>.<libc>.node). */
 function binaryPath() {
   const libc = process.platform !== "linux" ? "" : `.${process.env.LIBC || (isMusl() ? "musl" : "glibc")}`;
-  return join(ROOT, "prebuilds", `${process.platform}-${process.arch}`, `leak-agent.abi${process.versions.modules}${libc}.node`);
+  return join(
+    ROOT,
+    "prebuilds",
+    `${process.platform}-${process.arch}`,
+    `leak-agent.abi${process.versions.modules}${libc}.node`,
+  );
 }
 
 /** As node-gyp-build decides it. */
@@ -66,7 +71,17 @@ function nodeGypScript() {
     join(ROOT, "node_modules", "node-gyp", "bin", "node-gyp.js"),
     process.env.npm_config_node_gyp,
     npmFolder && join(npmFolder, "node_modules", "node-gyp", "bin", "node-gyp.js"),
-    join(dirname(process.execPath), "..", "lib", "node_modules", "npm", "node_modules", "node-gyp", "bin", "node-gyp.js"),
+    join(
+      dirname(process.execPath),
+      "..",
+      "lib",
+      "node_modules",
+      "npm",
+      "node_modules",
+      "node-gyp",
+      "bin",
+      "node-gyp.js",
+    ),
   ];
   return choices.find((choice) => choice && existsSync(choice)) ?? null;
 }
@@ -90,12 +105,16 @@ function build() {
     copyFileSync(join(ROOT, "binding.gyp"), join(folder, "binding.gyp"));
     cpSync(join(ROOT, "native"), join(folder, "native"), { recursive: true });
     const nodedir = nodeDirectory();
-    const child = spawnSync(process.execPath, [script, "rebuild", "-C", folder, ...(nodedir ? [`--nodedir=${nodedir}`] : [])], {
-      env: buildEnvironment(),
-      encoding: "utf8",
-      maxBuffer: 1 << 26,
-      timeout: BUILD_TIMEOUT_MILLIS,
-    });
+    const child = spawnSync(
+      process.execPath,
+      [script, "rebuild", "-C", folder, ...(nodedir ? [`--nodedir=${nodedir}`] : [])],
+      {
+        env: buildEnvironment(),
+        encoding: "utf8",
+        maxBuffer: 1 << 26,
+        timeout: BUILD_TIMEOUT_MILLIS,
+      },
+    );
     const log = `${child.stdout ?? ""}${child.stderr ?? ""}`;
     const built = join(folder, "build", "Release", "leak_agent.node");
     if (child.status !== 0 || !existsSync(built)) return { problem: firstError(log, child.error), log };

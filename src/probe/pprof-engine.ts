@@ -62,13 +62,16 @@ export class PprofEngine implements SamplingEngine {
   constructor(bindings: HeapBindings, horizonMillis: number) {
     this.#bindings = bindings;
     this.minimumCaptureSpacingMillis =
-      horizonMillis < LOAD_TEST_HORIZON_MILLIS ? horizonMillis / LOAD_TEST_CAPTURES_PER_HORIZON : CAPTURE_SPACING_MILLIS;
+      horizonMillis < LOAD_TEST_HORIZON_MILLIS
+        ? horizonMillis / LOAD_TEST_CAPTURES_PER_HORIZON
+        : CAPTURE_SPACING_MILLIS;
   }
 
   start(intervalBytes: number, stackDepth: number): StartResult {
     if (this.#captures !== null) return "failed";
     this.#bindings.startSamplingHeapProfiler(intervalBytes, stackDepth);
-    if (sampleCountOf(this.#bindings.getAllocationProfile(), intervalBytes) > FRESH_SAMPLER_MAX_SAMPLES) return "foreign";
+    if (sampleCountOf(this.#bindings.getAllocationProfile(), intervalBytes) > FRESH_SAMPLER_MAX_SAMPLES)
+      return "foreign";
     this.#intervalBytes = intervalBytes;
     this.#stackDepth = stackDepth;
     this.#captures = new SyntheticCaptures();

@@ -162,7 +162,16 @@ class CaptureWriter {
     if (id <= this.#greatestSentNodeId) return;
     const name = this.#stringIndex(node.name ?? "");
     const script = this.#stringIndex(node.scriptName ?? "");
-    this.#nodeWords.push(id, parentId, name, script, node.scriptId ?? 0, node.lineNumber ?? 0, node.columnNumber ?? 0, 0);
+    this.#nodeWords.push(
+      id,
+      parentId,
+      name,
+      script,
+      node.scriptId ?? 0,
+      node.lineNumber ?? 0,
+      node.columnNumber ?? 0,
+      0,
+    );
   }
 
   addSample(ordinal: number, sizeBytes: number, nodeId: number): void {
