@@ -64,8 +64,18 @@ async function main() {
 }
 
 async function runLeaking({ seed, scenario, node }, directory) {
-  print(`A shop with ${REQUESTS_PER_SECOND} requests/s, started with node -r leak-agent. Seed ${seed}: one of its routes leaks.`);
-  const run = await runShop({ node, seed, scenario, before: scenario.part, directory, seconds: LIMIT_SECONDS, untilAlarm: true });
+  print(
+    `A shop with ${REQUESTS_PER_SECOND} requests/s, started with node -r leak-agent. Seed ${seed}: one of its routes leaks.`,
+  );
+  const run = await runShop({
+    node,
+    seed,
+    scenario,
+    before: scenario.part,
+    directory,
+    seconds: LIMIT_SECONDS,
+    untilAlarm: true,
+  });
   if (run.alarm === null) {
     print(`WRONG: no finding in ${LIMIT_SECONDS} s.`);
     printState(run);
@@ -78,7 +88,9 @@ async function runLeaking({ seed, scenario, node }, directory) {
 async function runFixed({ seed, scenario, node }, directory) {
   const detection = lastDetectionSeconds(seed);
   const seconds = Math.ceil(2 * detection);
-  print(`The same shop, repaired, for ${seconds} s (twice a detection of ${detection.toFixed(0)} s): the agent must stay silent.`);
+  print(
+    `The same shop, repaired, for ${seconds} s (twice a detection of ${detection.toFixed(0)} s): the agent must stay silent.`,
+  );
   const run = await runShop({ node, seed, scenario, before: null, directory, seconds, untilAlarm: false });
   if (run.alarm === null) print(`right: silent for ${seconds} s and ${run.answeredCount} requests.`);
   else print(`WRONG: a repaired shop does not leak.\n${describe(run.alarm)}`);
@@ -149,7 +161,9 @@ function judge(run, scenario) {
   const { fileRight, lineRight } = checkSite(scenario.sites, alarm.site);
   const others = run.alarms.filter((other) => other.id !== alarm.id);
   print(describe(alarm));
-  print(`\nFound after ${((Date.parse(alarm.time) - run.startedAt) / 1000).toFixed(0)} s and ${run.answeredCount} requests.`);
+  print(
+    `\nFound after ${((Date.parse(alarm.time) - run.startedAt) / 1000).toFixed(0)} s and ${run.answeredCount} requests.`,
+  );
   print(`Expected: ${scenario.route}: ${scenario.footgun} (${scenario.source}).`);
   print(`  route ${word(routeRight)}, file ${word(fileRight)}, line ${word(lineRight)}`);
   for (const other of others) print(`WRONG: and another finding\n${describe(other)}`);
@@ -178,7 +192,8 @@ function newest(findings) {
 
 function printState(run) {
   for (const [reason, count] of Object.entries(run.failures)) print(`  load: ${reason} x ${count}`);
-  for (const { verdict, route, site } of run.findings) print(`  said: ${verdict} ${route.name} at ${site.function} ${site.file}:${site.line}`);
+  for (const { verdict, route, site } of run.findings)
+    print(`  said: ${verdict} ${route.name} at ${site.function} ${site.file}:${site.line}`);
   for (const line of run.agentLines.slice(0, 10)) print(`  agent: ${line.slice(0, 300)}`);
 }
 
@@ -204,7 +219,11 @@ function print(text) {
   process.stdout.write(`${text}\n`);
 }
 
-for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]]) process.on(signal, () => process.exit(code));
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+])
+  process.on(signal, () => process.exit(code));
 
 main().then(
   (code) => process.exit(code),

@@ -25,8 +25,12 @@ function findCases(corpus, names = []) {
   const parent = isFolder(path.join(root, "cases")) ? path.join(root, "cases") : root;
   if (!isFolder(parent)) throw new UsageError(`${corpus} is not a folder`);
   if (isCase(parent)) return [parent];
-  const found = fs.readdirSync(parent).sort().filter((name) => isCase(path.join(parent, name)));
-  if (found.length === 0) throw new UsageError(`${corpus} holds no case (a folder with package.json, load.json, truth.json)`);
+  const found = fs
+    .readdirSync(parent)
+    .sort()
+    .filter((name) => isCase(path.join(parent, name)));
+  if (found.length === 0)
+    throw new UsageError(`${corpus} holds no case (a folder with package.json, load.json, truth.json)`);
   for (const name of names) {
     if (!found.includes(name)) throw new UsageError(`no case ${name} in ${corpus}; there are ${found.join(", ")}`);
   }
@@ -149,7 +153,9 @@ function cleanEnvironment() {
 
 /** For npm itself: registry and certificate settings stay, what an outer `npm run` left does not. */
 function npmEnvironment() {
-  return environmentWithout(/^(npm_(?!config_)|npm_config_(local|global)?_?prefix$|LEAK_AGENT_|OTEL_|NODE_(OPTIONS|ENV|PATH)$)|^INIT_CWD$/i);
+  return environmentWithout(
+    /^(npm_(?!config_)|npm_config_(local|global)?_?prefix$|LEAK_AGENT_|OTEL_|NODE_(OPTIONS|ENV|PATH)$)|^INIT_CWD$/i,
+  );
 }
 
 function environmentWithout(pattern) {

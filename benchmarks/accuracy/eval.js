@@ -42,22 +42,34 @@ async function main() {
     service.working = prepareCase(service, options.node);
   }
   if (options.prepare) return 0;
-  if (!fs.existsSync(path.join(REPOSITORY, "dist", "preload.js"))) throw new UsageError("dist/ is missing: npm run build");
-  const runs = services.flatMap((service) => Array.from({ length: options.repeat }, (_, index) => ({ service, index })));
+  if (!fs.existsSync(path.join(REPOSITORY, "dist", "preload.js")))
+    throw new UsageError("dist/ is missing: npm run build");
+  const runs = services.flatMap((service) =>
+    Array.from({ length: options.repeat }, (_, index) => ({ service, index })),
+  );
   const results = await runAll(runs, options);
   process.stdout.write(`\n${renderTable(results)}\n`);
   return results.every((result) => result.score?.right === true) ? 0 : 1;
 }
 
 function readOptions(args) {
-  const text = (name, fallback) => ({ [name]: { type: "string", ...(fallback === undefined ? {} : { default: fallback }) } });
+  const text = (name, fallback) => ({
+    [name]: { type: "string", ...(fallback === undefined ? {} : { default: fallback }) },
+  });
   let values;
   try {
     ({ values } = parseArgs({
       args,
       options: {
-        ...text("corpus"), ...text("case", ""), ...text("node", process.execPath), ...text("json"), ...text("keep"),
-        ...text("seconds", "150"), ...text("horizon", "30s"), ...text("repeat", "1"), ...text("parallel", "1"),
+        ...text("corpus"),
+        ...text("case", ""),
+        ...text("node", process.execPath),
+        ...text("json"),
+        ...text("keep"),
+        ...text("seconds", "150"),
+        ...text("horizon", "30s"),
+        ...text("repeat", "1"),
+        ...text("parallel", "1"),
         prepare: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
@@ -149,7 +161,8 @@ async function drive(running, service, directory, options, position) {
   load.start();
   try {
     while (load.elapsedSeconds < options.seconds) {
-      if (running.exited !== null) throw new Error(`the service ended: ${JSON.stringify(running.exited)}\n${running.tail}`);
+      if (running.exited !== null)
+        throw new Error(`the service ended: ${JSON.stringify(running.exited)}\n${running.tail}`);
       progress.push({ at: Date.now(), answered: { ...load.answered } });
       showProgress(`${position} ${service.name}`, load, readFindings(directory), options.seconds);
       await delay(Math.min(POLL_MILLIS, Math.max(1, (options.seconds - load.elapsedSeconds) * 1000)));
@@ -172,7 +185,10 @@ async function drive(running, service, directory, options, position) {
 function describeQuiet(findings) {
   const alarmed = new Set(findings.filter(isAlarm).map((record) => record.id));
   const last = new Map(findings.filter((record) => !alarmed.has(record.id)).map((record) => [record.id, record]));
-  return [...last.values()].map((record) => `${record.verdict} ${record.route?.name} at ${record.site?.function} ${record.site?.file}:${record.site?.line}`);
+  return [...last.values()].map(
+    (record) =>
+      `${record.verdict} ${record.route?.name} at ${record.site?.function} ${record.site?.file}:${record.site?.line}`,
+  );
 }
 
 function showProgress(title, load, findings, seconds) {
@@ -181,13 +197,20 @@ function showProgress(title, load, findings, seconds) {
   for (const record of new Map(findings.map((finding) => [finding.id, finding])).values()) {
     verdicts[record.verdict] = (verdicts[record.verdict] ?? 0) + 1;
   }
-  const words = Object.entries(verdicts).map(([verdict, count]) => `${count} ${verdict}`).join(", ") || "silent";
+  const words =
+    Object.entries(verdicts)
+      .map(([verdict, count]) => `${count} ${verdict}`)
+      .join(", ") || "silent";
   const line = `${title} ${elapsed}/${seconds} s, ${load.answeredCount} requests, ${words}`;
   if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${line}${elapsed >= seconds - 1 ? "\r\x1b[K" : ""}`);
   else if (elapsed % PROGRESS_LINE_SECONDS === 0 && elapsed > 0) process.stdout.write(`${line}\n`);
 }
 
-for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]]) process.on(signal, () => process.exit(code));
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+])
+  process.on(signal, () => process.exit(code));
 
 main().then(
   (code) => process.exit(code),

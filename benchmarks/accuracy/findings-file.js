@@ -31,7 +31,11 @@ function findingFiles(folder, depth) {
 function readRecords(file) {
   const text = fs.readFileSync(file, "utf8");
   // A line without its newline is still being written.
-  return text.slice(0, text.lastIndexOf("\n") + 1).split("\n").filter(Boolean).map(JSON.parse);
+  return text
+    .slice(0, text.lastIndexOf("\n") + 1)
+    .split("\n")
+    .filter(Boolean)
+    .map(JSON.parse);
 }
 
 const ALARMS = new Set(["leak", "urgent"]);

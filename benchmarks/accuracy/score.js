@@ -21,7 +21,9 @@ function scoreCase(truth, records, load) {
   const pairs = matchAlarms(truth.leaks ?? [], alarms);
   const leaks = pairs.map(({ leak, alarm }) => scoreLeak(leak, alarm, load));
   const used = new Set(pairs.flatMap(({ alarm }) => (alarm === null ? [] : [alarm.id])));
-  const duplicates = alarms.filter((alarm) => !used.has(alarm.id) && (truth.leaks ?? []).some((leak) => explains(leak, alarm)));
+  const duplicates = alarms.filter(
+    (alarm) => !used.has(alarm.id) && (truth.leaks ?? []).some((leak) => explains(leak, alarm)),
+  );
   const falseFindings = alarms.filter((alarm) => !used.has(alarm.id) && !duplicates.includes(alarm)).map(summarise);
   return {
     healthy: truth.healthy === true,
@@ -58,7 +60,9 @@ function matchAlarms(leaks, alarms) {
     for (const leak of leaks) {
       if (chosen.has(leak)) continue;
       // One finding may cover several leaks: one site that several routes reach.
-      const alarm = alarms.find((candidate) => (fits === explains || !taken.has(candidate.id)) && fits(leak, candidate));
+      const alarm = alarms.find(
+        (candidate) => (fits === explains || !taken.has(candidate.id)) && fits(leak, candidate),
+      );
       if (alarm === undefined) continue;
       taken.add(alarm.id);
       chosen.set(leak, alarm);
@@ -73,7 +77,14 @@ function explains(leak, alarm) {
 
 function scoreLeak(leak, alarm, load) {
   if (alarm === null) {
-    return { route: leak.route, verdict: null, verdictRight: false, routeRight: false, fileRight: false, appFrameNamed: false };
+    return {
+      route: leak.route,
+      verdict: null,
+      verdictRight: false,
+      routeRight: false,
+      fileRight: false,
+      appFrameNamed: false,
+    };
   }
   const record = alarm.alarm;
   const match = routeMatch(leak.route, record);
@@ -95,7 +106,8 @@ function scoreLeak(leak, alarm, load) {
     bytesRatio: bytes === null || !leak.expectedBytesPerRequest ? null : bytes / leak.expectedBytesPerRequest,
     secondsToDetection: (detectedAt - load.startedAt) / 1000,
     requestsAtDetection: requests,
-    bytesAtDetection: requests === null || !leak.expectedBytesPerRequest ? null : requests * leak.expectedBytesPerRequest,
+    bytesAtDetection:
+      requests === null || !leak.expectedBytesPerRequest ? null : requests * leak.expectedBytesPerRequest,
   };
 }
 
@@ -124,7 +136,7 @@ function routeMatch(expected, record) {
 
 /** Writes every parameter (`:id`, `:id(\\d+)`, `{id}`, `<id>`, `[id]`) as `:` and drops a trailing slash. */
 function normaliseRoute(name) {
-  return name.replace(/\{[^}]*\}|<[^>]*>|\[[^\]]*\]|:[A-Za-z_]\w*(\([^)]*\))?[?*+]?/g, ":").replace(/(.)\/$/, "$1");
+  return name.replace(/\{[^}]*\}|<[^>]*>|\[[^\]]*\]|:[A-Za-z_]\w*(\([^)]*\))?[?*+]?/g, ":").replace(/([^ ])\/$/, "$1");
 }
 
 function fileMatches(leak, record) {

@@ -33,7 +33,12 @@ class ServiceProcess {
     /** `{code, signal}` once the process has ended. */
     this.exited = null;
     // A group of its own: a cluster's workers end with it, and Ctrl-C reaches them through us only.
-    this.child = spawn(node, args, { cwd, env: { ...env, PORT: String(port) }, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    this.child = spawn(node, args, {
+      cwd,
+      env: { ...env, PORT: String(port) },
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     running.add(this);
     this.ended = once(this.child, "exit").then(
       ([code, signal]) => this.end({ code, signal }),

@@ -1,14 +1,37 @@
 /** Pure. Owns the words and columns that the evaluation prints. */
 "use strict";
 
-const COLUMNS = ["case", "verdict", "route", "file", "app frame", "B/request", "of truth", "detected", "requests", "leaked", "false", ""];
+const COLUMNS = [
+  "case",
+  "verdict",
+  "route",
+  "file",
+  "app frame",
+  "B/request",
+  "of truth",
+  "detected",
+  "requests",
+  "leaked",
+  "false",
+  "",
+];
 
 /** @param {object[]} results one per case run, as `evaluateCase` returns them */
 function renderTable(results) {
   const rows = results.flatMap(caseRows);
   const widths = COLUMNS.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column].length)));
-  const line = (row) => row.map((cell, column) => cell.padEnd(widths[column])).join("  ").trimEnd();
-  return [line(COLUMNS), line(widths.map((width) => "-".repeat(width))), ...rows.map(line), "", renderTotals(results)].join("\n");
+  const line = (row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]))
+      .join("  ")
+      .trimEnd();
+  return [
+    line(COLUMNS),
+    line(widths.map((width) => "-".repeat(width))),
+    ...rows.map(line),
+    "",
+    renderTotals(results),
+  ].join("\n");
 }
 
 function caseRows(result) {
@@ -17,13 +40,21 @@ function caseRows(result) {
   const end = score.right ? "right" : "WRONG";
   const falseCount = String(score.falseFindings.length);
   if (score.leaks.length === 0) {
-    return [row({ case: result.case, verdict: score.falseFindings.length === 0 ? "silent" : "alarm", false: falseCount, end })];
+    return [
+      row({
+        case: result.case,
+        verdict: score.falseFindings.length === 0 ? "silent" : "alarm",
+        false: falseCount,
+        end,
+      }),
+    ];
   }
   return score.leaks.map((leak, index) =>
     row({
       case: index === 0 ? result.case : "",
       verdict: leak.verdict ?? "silent",
-      route: word(leak.routeRight) + (leak.routeMatch === "normalised" ? " ~" : leak.routeMatch === "listed" ? " +" : ""),
+      route:
+        word(leak.routeRight) + (leak.routeMatch === "normalised" ? " ~" : leak.routeMatch === "listed" ? " +" : ""),
       file: word(leak.fileRight),
       app: leak.appFrameNamed ? word(leak.appFrameRight) : "none",
       bytes: leak.bytesPerRequest == null ? "-" : Math.round(leak.bytesPerRequest).toString(),
@@ -38,7 +69,20 @@ function caseRows(result) {
 }
 
 function row(cells) {
-  const names = ["case", "verdict", "route", "file", "app", "bytes", "ratio", "seconds", "requests", "leaked", "false", "end"];
+  const names = [
+    "case",
+    "verdict",
+    "route",
+    "file",
+    "app",
+    "bytes",
+    "ratio",
+    "seconds",
+    "requests",
+    "leaked",
+    "false",
+    "end",
+  ];
   return names.map((name) => cells[name] ?? "");
 }
 
@@ -67,15 +111,22 @@ function renderNotes(result) {
   const notes = [];
   if (result.failure) notes.push(result.failure);
   for (const leak of result.score?.leaks ?? []) {
-    if (leak.named) notes.push(`${leak.route}: named ${leak.named.route} (${leak.named.kind}) at ${leak.named.site}; app frame ${leak.named.appFrame}`);
+    if (leak.named)
+      notes.push(
+        `${leak.route}: named ${leak.named.route} (${leak.named.kind}) at ${leak.named.site}; app frame ${leak.named.appFrame}`,
+      );
   }
-  for (const found of result.score?.falseFindings ?? []) notes.push(`false: ${found.route} (${found.kind}) at ${found.site}`);
+  for (const found of result.score?.falseFindings ?? [])
+    notes.push(`false: ${found.route} (${found.kind}) at ${found.site}`);
   for (const found of result.score?.duplicates ?? []) notes.push(`again: ${found.route} at ${found.site}`);
   for (const [what, count] of Object.entries(result.load?.errors ?? {})) notes.push(`load error: ${what} x ${count}`);
-  if (result.load?.droppedCount > 0) notes.push(`load: ${result.load.droppedCount} requests not sent, too many unanswered`);
-  for (const found of result.score?.right === true ? [] : result.quietFindings ?? []) notes.push(`no alarm: ${found}`);
+  if (result.load?.droppedCount > 0)
+    notes.push(`load: ${result.load.droppedCount} requests not sent, too many unanswered`);
+  for (const found of result.score?.right === true ? [] : (result.quietFindings ?? []))
+    notes.push(`no alarm: ${found}`);
   for (const line of (result.agentLines ?? []).slice(0, 12)) notes.push(`agent: ${line.slice(0, 400)}`);
-  if ((result.agentLineCount ?? 0) > 12) notes.push(`agent: ${result.agentLineCount - 12} more lines (--json has them)`);
+  if ((result.agentLineCount ?? 0) > 12)
+    notes.push(`agent: ${result.agentLineCount - 12} more lines (--json has them)`);
   return notes.map((note) => `  ${note}`).join("\n");
 }
 

@@ -87,16 +87,30 @@ const MIX = [
   { name: "page", weight: 3, make: ({ below }) => get(`/products/${below(2_500)}`) },
   { name: "offer", weight: 2, make: ({ below, sequence }) => get(`/products/${below(2_500)}/offers/${sequence}`) },
   { name: "search", weight: 2, make: ({ word, sequence }) => get(`/search?q=${word()}%20${word()}%20${sequence}`) },
-  { name: "cart", weight: 2, make: ({ below, word, sequence }) => post("/cart/items", { product: below(2_500), quantity: 2, note: `${word()} ${word()} ${sequence}` }) },
+  {
+    name: "cart",
+    weight: 2,
+    make: ({ below, word, sequence }) =>
+      post("/cart/items", { product: below(2_500), quantity: 2, note: `${word()} ${word()} ${sequence}` }),
+  },
   { name: "estimate", weight: 1, make: ({ below }) => post("/cart/estimate", { region: "us", lines: basket(below) }) },
-  { name: "checkout", weight: 2, make: ({ below, sequence }) => post("/checkout", { customer: sequence, region: "eu", lines: basket(below) }) },
+  {
+    name: "checkout",
+    weight: 2,
+    make: ({ below, sequence }) => post("/checkout", { customer: sequence, region: "eu", lines: basket(below) }),
+  },
   { name: "orders", weight: 1, make: ({ below }) => get(`/orders?page=${below(100)}`) },
   { name: "order", weight: 2, make: ({ sequence }) => get(`/orders/${sequence}`) },
   { name: "report", weight: 1, make: ({ below }) => post("/reports", { from: below(900), count: 8 }) },
 ];
 
 const get = (url) => ({ method: "GET", path: url });
-const post = (url, body) => ({ method: "POST", path: url, headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+const post = (url, body) => ({
+  method: "POST",
+  path: url,
+  headers: { "content-type": "application/json" },
+  body: JSON.stringify(body),
+});
 const basket = (below) => [1, 2, 3].map((quantity) => ({ product: below(2_500), quantity }));
 
 module.exports = { MIX, SCENARIOS };

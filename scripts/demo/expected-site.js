@@ -13,12 +13,19 @@ const ts = require("typescript");
  * @returns {{name: string, firstLine: number, lastLine: number}[]} 1-based, inclusive
  */
 function functionRanges(file, names) {
-  const source = ts.createSourceFile(file, fs.readFileSync(file, "utf8"), ts.ScriptTarget.Latest, true, ts.ScriptKind.JS);
+  const source = ts.createSourceFile(
+    file,
+    fs.readFileSync(file, "utf8"),
+    ts.ScriptTarget.Latest,
+    true,
+    ts.ScriptKind.JS,
+  );
   const ranges = [];
   const visit = (node) => {
     if (ts.isFunctionLike(node) && node.body !== undefined) {
       const name = namesOf(node, source).find((candidate) => names.includes(candidate));
-      if (name !== undefined) ranges.push({ name, firstLine: lineAt(source, node.getStart()), lastLine: lineAt(source, node.getEnd()) });
+      if (name !== undefined)
+        ranges.push({ name, firstLine: lineAt(source, node.getStart()), lastLine: lineAt(source, node.getEnd()) });
     }
     ts.forEachChild(node, visit);
   };
@@ -29,9 +36,14 @@ function functionRanges(file, names) {
 /** The function's own name and what its surrounding expression is assigned to. */
 function namesOf(node, source) {
   const names = node.name === undefined ? [] : [node.name.getText(source)];
-  for (let parent = node.parent; parent !== undefined && !ts.isFunctionLike(parent) && !ts.isBlock(parent); parent = parent.parent) {
+  for (
+    let parent = node.parent;
+    parent !== undefined && !ts.isFunctionLike(parent) && !ts.isBlock(parent);
+    parent = parent.parent
+  ) {
     if (ts.isVariableDeclaration(parent) || ts.isPropertyAssignment(parent)) names.push(parent.name.getText(source));
-    if (ts.isBinaryExpression(parent) && parent.operatorToken.kind === ts.SyntaxKind.EqualsToken) names.push(parent.left.getText(source));
+    if (ts.isBinaryExpression(parent) && parent.operatorToken.kind === ts.SyntaxKind.EqualsToken)
+      names.push(parent.left.getText(source));
   }
   return names;
 }

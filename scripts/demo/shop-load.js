@@ -43,14 +43,22 @@ class ShopLoad {
   }
 
   next() {
-    let rest = this.random.ratio();
-    const { entry } = this.weights.find(({ weight }) => (rest -= weight) < 0) ?? this.weights.at(-1);
+    const entry = this.pick();
     this.sequence++;
     return entry.make({
       sequence: this.sequence,
       below: (limit) => this.random.below(limit),
       word: () => WORDS[this.random.below(WORDS.length)],
     });
+  }
+
+  pick() {
+    let rest = this.random.ratio();
+    for (const { entry, weight } of this.weights) {
+      rest -= weight;
+      if (rest < 0) return entry;
+    }
+    return this.weights.at(-1).entry;
   }
 
   async stop() {

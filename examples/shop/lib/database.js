@@ -32,7 +32,13 @@ function orderRow(id) {
 }
 
 function customerRow(id) {
-  return { id, name: `Customer ${id}`, city: CITIES[id % CITIES.length], points: (id * 37) % 5_000, since: 2010 + (id % 15) };
+  return {
+    id,
+    name: `Customer ${id}`,
+    city: CITIES[id % CITIES.length],
+    points: (id * 37) % 5_000,
+    since: 2010 + (id % 15),
+  };
 }
 
 const products = Array.from({ length: PRODUCT_COUNT }, (_, id) => JSON.stringify(productRow(id)));

@@ -9,7 +9,11 @@ function computeOffer(product, customer) {
   const discount = (customer * 17 + product.id) % 12;
   const steps = STEPS.map((quantity) => {
     const { net, gross } = priceLine(product, quantity);
-    return { quantity, net: net - Math.round((net * discount) / 100), gross: gross - Math.round((gross * discount) / 100) };
+    return {
+      quantity,
+      net: net - Math.round((net * discount) / 100),
+      gross: gross - Math.round((gross * discount) / 100),
+    };
   });
   return { product: product.id, customer, discount, steps, validUntil: Date.now() + 5_000 };
 }

@@ -1,7 +1,11 @@
 "use strict";
 const { Counter, Histogram } = require("prom-client");
 
-const searches = new Counter({ name: "shop_searches_total", help: "Searches by words", labelNames: ["words", "found"] });
+const searches = new Counter({
+  name: "shop_searches_total",
+  help: "Searches by words",
+  labelNames: ["words", "found"],
+});
 const hits = new Histogram({ name: "shop_search_hits", help: "Hits of one search", buckets: [0, 1, 5, 20, 100] });
 
 function countSearch(words, hitCount) {
