@@ -2,7 +2,7 @@
  * Runs on the agent's worker thread. Owns who allocated each ordinal and when, for one sampler of one thread: ledger
  * ranges, request records and birth windows, as long as a sample may still ask for them.
  */
-import { LEDGER_WORDS, RECORD_WORDS, WINDOW_WORDS } from "../model/messages";
+import { LEDGER_WORDS, RECORD_OPEN, RECORD_WORDS, WINDOW_WORDS } from "../model/messages";
 import {
   OWNER_AGENT,
   OWNER_BACKGROUND,
@@ -14,8 +14,9 @@ import {
 
 /** Ranges wait here from the report that brings them to the next capture; older ones are dropped first, counted. */
 const MAX_RANGES = 200_000;
-/** Records of ended requests are kept this long (first in, first out): timers may go on allocating for them. */
-const MAX_RECORDS = 50_000;
+/** Ended requests are remembered while timers of theirs may go on allocating: the latest this many that own a sample. */
+const MAX_RECORDS = 262_144;
+const FIRST_RECORDS = 1_024;
 const MAX_WINDOWS = 100_000;
 
 export interface BirthWindow {
@@ -38,16 +39,10 @@ const SPECIAL: ReadonlyMap<OwnerToken, Ownership> = new Map([
   [OWNER_AGENT, { state: "known", kind: "agent", threadRoute: -1 }],
 ]);
 
-interface RequestRecord {
-  readonly threadRoute: number;
-  /** Infinity while the request runs. */
-  readonly endOrdinal: number;
-}
-
 export class OwnerLedger {
   private ranges: Rows = new Rows(LEDGER_WORDS);
   private windows: Rows = new Rows(WINDOW_WORDS);
-  private readonly records = new Map<OwnerToken, RequestRecord>();
+  private readonly records = new RecordRing();
   private labelsFromOrdinal = 0;
   droppedRows = 0;
 
@@ -61,12 +56,8 @@ export class OwnerLedger {
     this.droppedRows += this.ranges.append(report.ledger, MAX_RANGES, 0);
     this.droppedRows += this.windows.append(report.windows, MAX_WINDOWS, 1);
     for (let at = 0; at + RECORD_WORDS <= report.records.length; at += RECORD_WORDS) {
-      const token = report.records[at] ?? 0;
-      // Deleted first, so that the order of the map is the order of the last news.
-      this.records.delete(token);
-      this.records.set(token, { threadRoute: report.records[at + 1] ?? -1, endOrdinal: report.records[at + 2] ?? 0 });
+      this.records.set(report.records[at] ?? 0, report.records[at + 1] ?? -1, report.records[at + 2] ?? 0);
     }
-    this.trimRecords();
   }
 
   /** The token that owns an ordinal, or null when no range covers it (yet). */
@@ -81,10 +72,11 @@ export class OwnerLedger {
     const special = SPECIAL.get(token);
     if (special !== undefined) return special;
     if (token < 0) return UNATTRIBUTED;
-    const record = this.records.get(token);
-    if (record === undefined || record.endOrdinal === Number.POSITIVE_INFINITY) return PENDING;
-    const kind = ordinal > record.endOrdinal ? "background-of" : "request";
-    return { state: "known", kind, threadRoute: record.threadRoute };
+    const slot = this.records.slotOf(token);
+    if (slot === FORGOTTEN) return UNATTRIBUTED;
+    if (slot === NOT_TOLD || this.records.endOrdinal(slot) === RECORD_OPEN) return PENDING;
+    const kind = ordinal > this.records.endOrdinal(slot) ? "background-of" : "request";
+    return { state: "known", kind, threadRoute: this.records.threadRoute(slot) };
   }
 
   /** The window an ordinal was born in, or null while that window is still open. */
@@ -99,15 +91,50 @@ export class OwnerLedger {
     this.ranges.dropWhile(1, ordinal);
     this.windows.dropWhile(1, ordinal);
   }
+}
 
-  private trimRecords(): void {
-    if (this.records.size <= MAX_RECORDS) return;
-    let excess = this.records.size - MAX_RECORDS;
-    for (const token of this.records.keys()) {
-      if (excess-- <= 0) break;
-      this.records.delete(token);
-      this.droppedRows++;
-    }
+const NOT_TOLD = -1;
+const FORGOTTEN = -2;
+
+/** The latest request records by id; ids count up, so an id's place is its remainder. 16 bytes a record. */
+class RecordRing {
+  private ids = new Uint32Array(FIRST_RECORDS);
+  private routes = new Int32Array(FIRST_RECORDS);
+  private ends = new Float64Array(FIRST_RECORDS);
+
+  set(id: OwnerToken, threadRoute: number, endOrdinal: number): void {
+    const present = this.ids[id % this.ids.length] ?? 0;
+    if (present !== 0 && present < id && this.ids.length < MAX_RECORDS) this.grow();
+    const slot = id % this.ids.length;
+    if ((this.ids[slot] ?? 0) > id) return; // A straggler: its place has gone to a later request.
+    this.ids[slot] = id;
+    this.routes[slot] = threadRoute;
+    this.ends[slot] = endOrdinal;
+  }
+
+  /** Where a record lies, `NOT_TOLD` (its request still runs) or `FORGOTTEN`. */
+  slotOf(id: OwnerToken): number {
+    const slot = id % this.ids.length;
+    const present = this.ids[slot] ?? 0;
+    if (present === id) return slot;
+    return present > id ? FORGOTTEN : NOT_TOLD;
+  }
+
+  threadRoute(slot: number): number {
+    return this.routes[slot] ?? -1;
+  }
+
+  endOrdinal(slot: number): number {
+    return this.ends[slot] ?? RECORD_OPEN;
+  }
+
+  private grow(): void {
+    const { ids, routes, ends } = this;
+    const length = ids.length * 2;
+    this.ids = new Uint32Array(length);
+    this.routes = new Int32Array(length);
+    this.ends = new Float64Array(length);
+    for (const [slot, id] of ids.entries()) if (id !== 0) this.set(id, routes[slot] ?? -1, ends[slot] ?? RECORD_OPEN);
   }
 }
 

@@ -17,7 +17,8 @@ export class ServiceThread implements ThreadRoutes {
   epoch = -1;
   hello: ProbeHello | null = null;
   lastReport: ProbeReport | null = null;
-  private readonly routes: number[] = [];
+  /** Thread's route index -> process-wide index. The first is OTHER_ROUTE, which is never announced. */
+  private readonly routes: number[] = [0];
 
   constructor(
     readonly thread: number,

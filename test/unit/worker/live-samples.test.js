@@ -315,3 +315,25 @@ describe("a resumed life", () => {
     assert.deepEqual(outcome.freed, []);
   });
 });
+
+describe("records of ended requests", () => {
+  const samples = samplesAt(500_001);
+  const late = { ledger: [[500_001, 500_001, 3]], windows: [[9_000, 500_001, 0]], lastOrdinal: 500_001 };
+  const records = (first, count) => Array.from({ length: count }, (_, index) => [first + index, 1, 1_000 + index]);
+
+  it("are remembered for timers that go on allocating, across a hundred thousand later ones", () => {
+    const { feed } = thread();
+    feed({ ...ROUTES, records: [[3, 2, 9]] });
+    for (let first = 4; first < 100_000; first += 10_000) feed({ records: records(first, 10_000) });
+    const { outcome } = feed({ ...late, capture: { nodes: NODES, samples }, gc: { majorCount: 2 } });
+    assert.deepEqual([outcome.matured[0].kind, outcome.matured[0].route], ["background-of", 2]);
+  });
+
+  it("are forgotten at last, and then their samples are unattributed, not another request's", () => {
+    const { feed } = thread();
+    feed({ ...ROUTES, records: [[3, 2, 9]] });
+    for (let first = 4; first < 300_000; first += 10_000) feed({ records: records(first, 10_000) });
+    const { outcome } = feed({ ...late, capture: { nodes: NODES, samples }, gc: { majorCount: 2 } });
+    assert.equal(outcome.matured[0].kind, "unattributed");
+  });
+});

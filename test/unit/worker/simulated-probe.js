@@ -1,0 +1,72 @@
+/**
+ * A probe of a service that is not there: one report a second with a capture, requests on two routes, of which one
+ * retains what it allocates (when `leaks`) and the other lets it go at the next mark-compact. No randomness.
+ */
+"use strict";
+const { ROOT, hello, report, route } = require("./probe-messages.js");
+
+const GC_EVERY_SECONDS = 2;
+const REQUESTS_PER_SECOND = 40;
+const SAMPLES_PER_SECOND = 4;
+const INTERVAL_BYTES = 16_385;
+
+function simulatedProbe({ root = "/srv/shop", leaks = true, startMillis = 1_764_064_800_000, thread = 0 } = {}) {
+  const nodes = [
+    ROOT,
+    { id: 2, parentId: 1, name: "processTicksAndRejections", script: "node:internal/process/task_queues", line: 60 },
+    { id: 3, parentId: 2, name: "leakHandler", script: `${root}/server.js`, line: 12, column: 30 },
+    { id: 4, parentId: 3, name: "remember", script: `${root}/lib/metrics.js`, line: 5, column: 18 },
+    { id: 5, parentId: 2, name: "cleanHandler", script: `file://${root}/clean.mjs`, line: 7, column: 1 },
+  ];
+  let second = 0;
+  let ordinal = 0;
+  let record = 0;
+  let majorCount = 0;
+  let live = [];
+
+  /** What happens in one second, as the report at its end. */
+  function next() {
+    second++;
+    const timeMillis = startMillis + second * 1_000;
+    const ledger = [];
+    const records = [];
+    for (let index = 0; index < SAMPLES_PER_SECOND * 2; index++) {
+      const isLeak = index % 2 === 0;
+      ordinal++;
+      record++;
+      ledger.push([ordinal, ordinal, record]);
+      records.push([record, isLeak ? 1 : 2, ordinal]);
+      live.push({ ordinal, size: 400, node: isLeak ? 4 : 5, stays: isLeak && leaks });
+    }
+    if (second % GC_EVERY_SECONDS === 0) {
+      majorCount++;
+      live = live.filter((sample) => sample.stays);
+    }
+    return report({
+      thread,
+      timeMillis,
+      intervalBytes: INTERVAL_BYTES,
+      lastOrdinal: ordinal,
+      ledger,
+      records,
+      windows: [[timeMillis, ordinal, majorCount]],
+      requests: [
+        [timeMillis, 1, REQUESTS_PER_SECOND],
+        [timeMillis, 2, REQUESTS_PER_SECOND],
+      ],
+      firstRouteIndex: second === 1 ? 1 : 3,
+      newRoutes: second === 1 ? [route("GET /leak/:id"), route("GET /clean")] : [],
+      capture: { nodes: second === 1 ? nodes : [], samples: live, treeNodeCount: nodes.length },
+      gc: { majorCount, postMajorHeapBytes: 20_000_000 + second * 50_000 },
+    });
+  }
+
+  /** Everything the worker has to be told again after it was restarted. */
+  function again(message) {
+    return { ...message, firstRouteIndex: 1, newRoutes: [route("GET /leak/:id"), route("GET /clean")] };
+  }
+
+  return { hello: () => hello({ thread }), next, again, nodes };
+}
+
+module.exports = { simulatedProbe };
