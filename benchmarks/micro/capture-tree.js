@@ -1,0 +1,73 @@
+/**
+ * Owns the allocation trees that the capture benchmark reads: many call paths through functions spread over many scripts,
+ * as in a service with packages. Everything allocated is kept, so that the tree stays the same during a measurement.
+ */
+"use strict";
+
+const { Script } = require("node:vm");
+
+const SCRIPT_COUNT = 60;
+const FUNCTIONS_PER_SCRIPT = 40;
+const LINES_BETWEEN_FUNCTIONS = 12;
+const MAX_CALL_DEPTH = 24;
+
+/** xorshift32: the same trees on every run. */
+function randomNumbers(seed) {
+  let state = seed;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+}
+
+/** Functions that call the next one on a given path; the last one allocates. */
+function makeFunctions() {
+  const functions = [];
+  for (let script = 0; script < SCRIPT_COUNT; script++) {
+    const source = ["(functions) => {"];
+    for (let i = 0; i < FUNCTIONS_PER_SCRIPT; i++) {
+      source.push("\n".repeat(LINES_BETWEEN_FUNCTIONS));
+      source.push(`functions.push(function handle${script}_${i}(path, at) {`);
+      source.push("  return at < path.length ? functions[path[at]](path, at + 1) : new Array(120).fill(at); });");
+    }
+    source.push("}");
+    new Script(source.join("\n"), {
+      filename: `/srv/app/node_modules/package-${script}/lib/index.js`,
+    }).runInThisContext()(functions);
+  }
+  return functions;
+}
+
+/** Grows one tree; call `growTo` with rising numbers of nodes. */
+class TreeGrower {
+  #functions = makeFunctions();
+  #random = randomNumbers(2_463_534_242);
+  #kept = [];
+
+  /** @param nodeCount reads how many nodes the tree has by now. */
+  growTo(target, nodeCount) {
+    while (nodeCount() < target) {
+      for (let i = 0; i < 40; i++) this.#allocateOnSomePath();
+    }
+  }
+
+  /** Paths share their first half with others, as requests share a framework. */
+  #allocateOnSomePath() {
+    const depth = 6 + Math.floor(this.#random() * (MAX_CALL_DEPTH - 6));
+    const path = [];
+    for (let i = 0; i < depth; i++) {
+      const choices = i < depth / 2 ? 3 : this.#functions.length;
+      path.push(Math.floor(this.#random() * choices) + (i < depth / 2 ? i * 40 : 0));
+    }
+    this.#kept.push(
+      this.#functions[path[0]](
+        path.map((index) => index % this.#functions.length),
+        1,
+      ),
+    );
+  }
+}
+
+module.exports = { TreeGrower };
