@@ -56,7 +56,7 @@ function readOptions(args) {
 
 async function main() {
   const options = readOptions(process.argv.slice(2));
-  if (!fs.existsSync(path.join(ROOT, "dist", "preload.js"))) throw new UsageError("dist/ is missing: npm run build");
+  if (!fs.existsSync(path.join(ROOT, "dist", "preload.js"))) throw new UsageError("dist/ is missing: npm run compile");
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "leak-agent-demo-"));
   const right = options.fixed ? await runFixed(options, directory) : await runLeaking(options, directory);
   print(`\nThe agent's folder: ${directory}\n  npx leak-agent report ${directory}`);

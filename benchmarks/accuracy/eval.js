@@ -43,7 +43,7 @@ async function main() {
   }
   if (options.prepare) return 0;
   if (!fs.existsSync(path.join(REPOSITORY, "dist", "preload.js")))
-    throw new UsageError("dist/ is missing: npm run build");
+    throw new UsageError("dist/ is missing: npm run compile");
   const runs = services.flatMap((service) =>
     Array.from({ length: options.repeat }, (_, index) => ({ service, index })),
   );
