@@ -91,7 +91,8 @@ function explain(error: unknown, terminal: Terminal): number {
 }
 
 const terminal = new Terminal(process.stdout, process.stderr);
-run(process.argv.slice(2), terminal)
+// The rejection ends in `explain`; a program's last statement has nobody to await it.
+void run(process.argv.slice(2), terminal)
   .catch((error: unknown) => explain(error, terminal))
   .then((exitCode) => {
     process.exitCode = exitCode;

@@ -82,8 +82,8 @@ export function duration(millis: number): string {
   if (millis < SECOND_MILLIS) return `${Math.round(millis)} ms`;
   if (millis < 10 * SECOND_MILLIS) return `${significant(millis / SECOND_MILLIS)} s`;
   if (millis < 59_500) return `${Math.round(millis / SECOND_MILLIS)} s`;
-  if (millis < HOUR_MILLIS) return twoUnits(millis, MINUTE_MILLIS, "min", SECOND_MILLIS, "s");
-  if (millis < DAY_MILLIS) return twoUnits(millis, HOUR_MILLIS, "h", MINUTE_MILLIS, "min");
+  if (millis < HOUR_MILLIS - SECOND_MILLIS / 2) return twoUnits(millis, MINUTE_MILLIS, "min", SECOND_MILLIS, "s");
+  if (millis < DAY_MILLIS - MINUTE_MILLIS / 2) return twoUnits(millis, HOUR_MILLIS, "h", MINUTE_MILLIS, "min");
   return twoUnits(millis, DAY_MILLIS, "d", HOUR_MILLIS, "h");
 }
 

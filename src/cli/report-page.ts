@@ -224,7 +224,8 @@ function closing(report: Report): string[] {
   }
   for (const problem of problems) lines.push(...wrap(`note: ${problem}`, 0, 2));
   if (findings.unreadableLineCount > 0) {
-    lines.push(`note: ${findings.unreadableLineCount} lines of the findings could not be read and were left out`);
+    const unreadable = findings.unreadableLineCount === 1 ? "1 line" : `${findings.unreadableLineCount} lines`;
+    lines.push(`note: ${unreadable} of the findings could not be read; left out`);
   }
   if (profiles.length > 1) {
     lines.push(

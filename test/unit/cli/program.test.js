@@ -1,0 +1,73 @@
+"use strict";
+const assert = require("node:assert/strict");
+const { readFileSync } = require("node:fs");
+const { join, resolve } = require("node:path");
+const test = require("node:test");
+const { runCli, temporaryFolder, writeProfile } = require("./fixtures");
+
+const ROOT = resolve(__dirname, "../../..");
+
+test("--version prints the package's version", async () => {
+  const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  assert.deepEqual(await runCli(["--version"]), { code: 0, signal: null, stdout: `${version}\n`, stderr: "" });
+});
+
+test("every command has its help with its exit codes, in at most 100 columns", async () => {
+  const general = await runCli(["--help"]);
+  assert.equal(general.code, 0);
+  const commands = [...general.stdout.matchAll(/^ {2}(\w+) {2,}\S/gm)].map((match) => match[1]);
+  assert.deepEqual(commands, ["report", "diff", "replay"]);
+  for (const command of commands) {
+    const { code, stdout } = await runCli([command, "--help"]);
+    assert.equal(code, 0);
+    assert.match(stdout, new RegExp(`^Usage: leak-agent ${command} `));
+    assert.match(stdout, /^Exit codes:\n {2}0 {2}it ran/m);
+    assert.equal(/^ {2}1 {2}/m.test(stdout), command !== "diff", "only report and replay say that a leak stands");
+    assert.ok(stdout.split("\n").every((line) => line.length <= 100));
+    assert.equal((await runCli(["help", command])).stdout, stdout);
+  }
+});
+
+test("every option in a command's help is one it takes, and the other way round", async () => {
+  for (const name of ["report", "diff", "replay"]) {
+    const { [`${name}Command`]: command } = require(`../../../dist/cli/${name}`);
+    const described = [...command.help.matchAll(/^ {2}--([a-z]+)/gm)].map((match) => match[1]).sort();
+    assert.deepEqual(described, Object.keys(command.options).sort());
+  }
+});
+
+test("no command and an unknown one are wrong usage", async () => {
+  const none = await runCli([]);
+  assert.equal(none.code, 2);
+  assert.match(none.stderr, /^Usage: leak-agent COMMAND/);
+  const unknown = await runCli(["repot"]);
+  assert.equal(unknown.code, 2);
+  assert.equal(
+    unknown.stderr,
+    "leak-agent: repot is not a command: write one of report, diff, replay [ERR_LEAK_AGENT_USAGE]\n",
+  );
+});
+
+test("the program loads neither the preload, nor the probe, nor the addon", async (context) => {
+  const folder = temporaryFolder(context);
+  const file = join(folder, "a.pb.gz");
+  writeProfile(file, [["f", "/srv/a.js", 1, null, 1, 100]]);
+  const spy = join(folder, "spy.js");
+  const { writeFileSync } = require("node:fs");
+  writeFileSync(
+    spy,
+    `process.on("exit", () => {
+       const dist = ${JSON.stringify(join(ROOT, "dist"))};
+       const own = Object.keys(require.cache).filter((name) => name.startsWith(dist) || name.endsWith(".node"));
+       process.stderr.write(own.map((name) => name.slice(dist.length + 1)).join("\\n"));
+     });`,
+  );
+  const { code, stderr } = await runCli(["diff", file, file], { env: { NODE_OPTIONS: `-r ${spy}` } });
+  assert.equal(code, 0);
+  const loaded = stderr.split("\n");
+  assert.ok(loaded.includes("cli/diff.js"));
+  assert.deepEqual(
+    loaded.filter((name) => !/^(cli|detector|export|model)\/|^(config|errors)\.js$/.test(name)),
+    [],
+  );
+});
