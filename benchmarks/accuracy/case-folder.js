@@ -129,6 +129,8 @@ function copyFolder(from, to) {
 function install(folder, entry, nodeBinary) {
   // The entry of a compiled case comes with it; only a case without one needs its build tools.
   const compiled = fs.existsSync(path.join(folder, entry));
+  const { dependencies = {}, optionalDependencies = {} } = readJson(path.join(folder, "package.json"));
+  if (compiled && Object.keys({ ...dependencies, ...optionalDependencies }).length === 0) return;
   const env = npmEnvironment();
   env.PATH = `${path.dirname(path.resolve(nodeBinary))}${path.delimiter}${env.PATH}`;
   const npm = (args) => {
