@@ -36,8 +36,9 @@ function temporaryFolder(context) {
  * `ended` resolves to { code, signal, stdout, stderr }.
  */
 class Service {
-  constructor(args, { env = {}, cwd = ROOT, node = process.execPath } = {}) {
+  constructor(args, { env = {}, cwd = ROOT, node = process.execPath, deadlineMillis = DEADLINE_MILLIS } = {}) {
     this.stdout = "";
+    this.deadlineMillis = deadlineMillis;
     this.stderr = "";
     this.child = spawn(node, args, { cwd, env: cleanEnvironment(env), stdio: ["pipe", "pipe", "pipe"] });
     this.child.stdin.on("error", () => {}); // The child may leave before it has read its line: not what is tested.
@@ -47,7 +48,7 @@ class Service {
     this.child.stderr.setEncoding("utf8").on("data", (text) => {
       this.stderr += text;
     });
-    const watchdog = setTimeout(() => this.child.kill("SIGKILL"), DEADLINE_MILLIS);
+    const watchdog = setTimeout(() => this.child.kill("SIGKILL"), deadlineMillis);
     this.ended = new Promise((resolveEnd, rejectEnd) => {
       this.child.once("error", rejectEnd);
       this.child.once("close", (code, signal) => {
@@ -64,7 +65,7 @@ class Service {
 
   /** Waits until `condition()` is truthy and returns it; fails when the child ends first or the deadline passes. */
   async until(condition, what) {
-    const end = Date.now() + DEADLINE_MILLIS;
+    const end = Date.now() + this.deadlineMillis;
     for (;;) {
       const value = condition();
       if (value) return value;

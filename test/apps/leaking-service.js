@@ -1,0 +1,43 @@
+/**
+ * Two routes share one helper. `GET /leak` keeps what it allocates in `remember`, `GET /clean` lets go of the same amount.
+ * The program asks itself for both until a line comes on stdin.
+ */
+"use strict";
+const { whenServed, request, closeServer } = require("./served");
+
+const kept = [];
+
+function makeRecord(number) {
+  return { number, text: `record ${number}`, parts: [number, number + 1, number + 2] };
+}
+
+function remember(number) {
+  kept.push({ number, words: new Array(40).fill(number + 0.5) });
+}
+
+let number = 0;
+let leaving = false;
+
+async function handle(incoming, response) {
+  await null;
+  const records = [];
+  for (let i = 0; i < 20; i++) {
+    number += 1;
+    records.push(makeRecord(number));
+    if (incoming.url === "/leak") remember(number);
+  }
+  response.end(String(records.length));
+}
+
+async function drive(server) {
+  while (!leaving) {
+    await request(server, "/leak");
+    await request(server, "/clean");
+  }
+  closeServer(server);
+}
+
+const server = whenServed(() => {
+  leaving = true;
+}, handle);
+server.once("listening", () => drive(server));
