@@ -11,6 +11,8 @@ const QUIET_MILLIS = 300;
 const BAR_EVERY_MILLIS = 100;
 const LINE_EVERY_MILLIS = 5_000;
 
+export type ProgressStream = Pick<WriteStream, "isTTY" | "write">;
+
 export interface Progress {
   /** @param doneRatio 0..1. */
   update(doneRatio: number): void;
@@ -21,23 +23,31 @@ export interface Progress {
 /**
  * @param plainLines true for `--progress`: one line every five seconds where stderr is no terminal.
  */
-export function startProgress(title: string, stream: WriteStream, plainLines: boolean): Progress {
-  if (stream.isTTY === true) return new ProgressBar(title, stream);
-  return plainLines ? new ProgressLines(title, stream) : { update: () => {}, clear: () => {} };
+export function startProgress(
+  title: string,
+  stream: ProgressStream,
+  plainLines: boolean,
+  now: () => number = Date.now,
+): Progress {
+  if (stream.isTTY === true) return new ProgressBar(title, stream, now);
+  return plainLines ? new ProgressLines(title, stream, now) : { update: () => {}, clear: () => {} };
 }
 
 class ProgressBar implements Progress {
-  private readonly startMillis = Date.now();
+  private readonly startMillis: number;
   private lastMillis = 0;
   private drawn = false;
 
   constructor(
     private readonly title: string,
-    private readonly stream: WriteStream,
-  ) {}
+    private readonly stream: ProgressStream,
+    private readonly now: () => number,
+  ) {
+    this.startMillis = now();
+  }
 
   update(doneRatio: number): void {
-    const now = Date.now();
+    const now = this.now();
     if (now - this.startMillis < QUIET_MILLIS || now - this.lastMillis < BAR_EVERY_MILLIS) return;
     this.lastMillis = now;
     this.drawn = true;
@@ -54,16 +64,20 @@ class ProgressBar implements Progress {
 }
 
 class ProgressLines implements Progress {
-  private readonly startMillis = Date.now();
-  private lastMillis = Date.now();
+  private readonly startMillis: number;
+  private lastMillis: number;
 
   constructor(
     private readonly title: string,
-    private readonly stream: WriteStream,
-  ) {}
+    private readonly stream: ProgressStream,
+    private readonly now: () => number,
+  ) {
+    this.startMillis = now();
+    this.lastMillis = this.startMillis;
+  }
 
   update(doneRatio: number): void {
-    const now = Date.now();
+    const now = this.now();
     if (now - this.lastMillis < LINE_EVERY_MILLIS) return;
     this.lastMillis = now;
     this.stream.write(`${this.title}: ${percent(doneRatio)} after ${duration(now - this.startMillis)}\n`);

@@ -56,7 +56,6 @@ async function run(input: CommandInput): Promise<number> {
   for (const history of histories) {
     const standing = await replay(history, input);
     alarm ||= [...standing.values()].some(isAlarm);
-    if (input.terminal.readerLeft) break;
   }
   return alarm ? EXIT_LEAK : EXIT_NO_LEAK;
 }
@@ -90,7 +89,6 @@ async function replay(life: RecordedLife, input: CommandInput): Promise<Map<stri
   const standing = new Map<string, Finding>();
   let run: Replayer | null = null;
   for await (const entry of life.segments.length === 1 ? readHistory(life.file) : readLife(life.file)) {
-    if (terminal.readerLeft) break;
     if (isHistoryHeader(entry)) {
       run = new Replayer(entry);
       if (!json) terminal.print(...titleOf(life, entry));

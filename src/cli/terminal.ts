@@ -8,7 +8,7 @@ const STYLES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 } as const;
 export type Style = keyof typeof STYLES;
 
 export class Terminal {
-  /** True once the reader of stdout has left: nothing more needs to be computed for it. */
+  /** True once the reader of stdout has left. The command goes on without printing: its exit code is still an answer. */
   readerLeft = false;
   private readonly coloured: boolean;
 

@@ -5,7 +5,7 @@ const { mkdirSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 const test = require("node:test");
 const { gzipSync } = require("node:zlib");
-const { profileName } = require("../../../dist/export/pprof-file");
+const { ProfileBuilder, profileName } = require("../../../dist/export/pprof-file");
 const { CLI, START_MILLIS, cleanEnvironment, runCli, temporaryFolder, writeProfile } = require("./fixtures");
 
 const HOUR = 3_600_000;
@@ -254,4 +254,35 @@ test("a reader that leaves early ends the command quietly", async (context) => {
   const [code, signal] = await new Promise((done) => child.once("close", (...ended) => done(ended)));
   assert.equal(stderr, "");
   assert.deepEqual([code, signal], [0, null]);
+});
+
+test("diff reads what the agent's own encoder writes: sampled objects scaled up, the owner as the route", async (context) => {
+  const folder = join(temporaryFolder(context), "agent");
+  mkdirSync(folder);
+  const frame = (name, line) => ({ function: name, file: "/srv/app/a.js", line, column: 1 });
+  const leaf = { parent: { parent: null, frame: frame("handle", 3) }, frame: frame("keep", 9) };
+  const write = (hoursAgo, sampleCount) => {
+    const builder = new ProfileBuilder();
+    for (let i = 0; i < sampleCount; i++) builder.add(leaf, "request", "GET /a", 24, 16_385);
+    builder.add(leaf, "background", null, 100_000, 16_385);
+    const timeMillis = Date.now() - hoursAgo * HOUR;
+    const bytes = builder.encode({ timeMillis, durationMillis: HOUR, intervalBytes: 16_385 }, ["service.name=shop"]);
+    writeFileSync(join(folder, profileName(timeMillis, 7)), bytes);
+  };
+  write(2, 10);
+  write(0, 30);
+  const { stdout } = await runCli(["diff", folder, "--from", "-2h", "--by", "route", "--json"]);
+  const [{ rows, before }] = JSON.parse(stdout).comparisons;
+  assert.equal(before.samplingIntervalBytes, 16_385);
+  assert.deepEqual(
+    rows.map((row) => row.key),
+    ["GET /a", "(background)"],
+  );
+  // One sample of 24 B stands for 1 / (1 - exp(-24 / 16385)) objects.
+  const objects = 1 / -Math.expm1(-24 / 16_385);
+  assert.equal(rows[0].count, Math.round(30 * objects));
+  assert.equal(rows[0].countDifference, Math.round(30 * objects) - Math.round(10 * objects));
+  assert.equal(rows[1].sizeDifferenceBytes, 0);
+  const byLine = await runCli(["diff", folder, "--from", "-2h"]);
+  assert.match(byLine.stdout, /^\/srv\/app\/a\.js:9: size=/m);
 });

@@ -1,5 +1,6 @@
 "use strict";
 const assert = require("node:assert/strict");
+const { spawn } = require("node:child_process");
 const {
   appendFileSync,
   copyFileSync,
@@ -11,7 +12,17 @@ const {
 } = require("node:fs");
 const { join } = require("node:path");
 const test = require("node:test");
-const { HEALTHY, LEAKING, START_MILLIS, runCli, temporaryFolder, writeFindings, writeHistory } = require("./fixtures");
+const {
+  CLI,
+  HEALTHY,
+  LEAKING,
+  START_MILLIS,
+  cleanEnvironment,
+  runCli,
+  temporaryFolder,
+  writeFindings,
+  writeHistory,
+} = require("./fixtures");
 
 function lines(text) {
   return text.split("\n").filter((line) => line !== "");
@@ -234,4 +245,25 @@ test("report of a folder that does not exist, or with two folders, says so", asy
   assert.equal(missing.code, 3);
   assert.match(missing.stderr, /none cannot be read: there is no such folder \[ERR_LEAK_AGENT_FOLDER\]/);
   assert.equal((await runCli(["report", folder, folder])).code, 2);
+});
+
+test("a reader that leaves early gets the exit code of what was found, and no error", async (context) => {
+  const { folder } = await leakingFolder(context);
+  for (const args of [
+    ["report", folder],
+    ["replay", join(folder, "history-20261125T100000000Z-4321.jsonl")],
+  ]) {
+    const child = spawn(process.execPath, [CLI, ...args], {
+      env: cleanEnvironment(),
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let stderr = "";
+    child.stderr.setEncoding("utf8").on("data", (text) => {
+      stderr += text;
+    });
+    child.stdout.destroy();
+    const ended = await new Promise((done) => child.once("close", (...end) => done(end)));
+    assert.equal(stderr, "");
+    assert.deepEqual(ended, [1, null]);
+  }
 });
