@@ -99,6 +99,11 @@ export function readConfiguration(env: NodeJS.ProcessEnv = process.env, mainScri
   return { settings, problems };
 }
 
+/** The environment of the agent's own worker: preloads would run again there, this agent's included. */
+export function workerEnvironment(env: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
+  return { ...env, NODE_OPTIONS: "", LEAK_AGENT_ENABLED: "0" };
+}
+
 class Reader {
   constructor(
     private readonly env: NodeJS.ProcessEnv,

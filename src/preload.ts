@@ -1,0 +1,39 @@
+/**
+ * The -r / --import entry; runs on the service's main thread and again on each of its worker threads. Owns that there is
+ * one probe per thread. Must never throw.
+ */
+import { realpathSync } from "node:fs";
+import { basename, join } from "node:path";
+import { readConfiguration } from "./config";
+import { Probe } from "./probe/probe";
+
+/** Shared by every copy of this package in the thread: two agents would fight for V8's one sampler. */
+const PROBE: unique symbol = Symbol.for("leak-agent.probe") as never;
+const global = globalThis as unknown as { [PROBE]?: Probe | null };
+
+/** The thread's probe; null when the agent is off or could not start. */
+export function currentProbe(): Probe | null {
+  return global[PROBE] ?? null;
+}
+
+function start(): Probe | null {
+  try {
+    if (isOwnCommandLine(process.argv[1])) return null;
+    const configuration = readConfiguration(undefined, process.argv[1] ?? null);
+    return configuration.settings.enabled ? new Probe(configuration) : null;
+  } catch {
+    return null; // Nobody to tell: the agent's log is behind what failed, and the service's streams are not ours.
+  }
+}
+
+/** NODE_OPTIONS reaches `leak-agent report` too, by its own path or through node_modules/.bin: it is no service. */
+function isOwnCommandLine(script: string | undefined): boolean {
+  if (script === undefined || !["leak-agent", "main.js"].includes(basename(script))) return false;
+  try {
+    return realpathSync(script) === join(__dirname, "cli", "main.js");
+  } catch {
+    return false; // Node itself is about to say that there is no such script.
+  }
+}
+
+if (global[PROBE] === undefined) global[PROBE] = start();

@@ -1,0 +1,146 @@
+/**
+ * Runs on the service's main thread (the agent's worker itself), or on one of the service's worker threads (the way to
+ * it). Owns the way reports leave the thread. Must not keep the process alive, throw into it, or queue without a bound.
+ */
+import { join } from "node:path";
+import { BroadcastChannel, Worker } from "node:worker_threads";
+import type { ProbeMessage, ProbeReport, WorkerRequest, WorkerStart } from "../model/messages";
+import { PROBE_CHANNEL, REQUEST_CHANNEL } from "../model/messages";
+import { workerEnvironment } from "../config";
+
+const FIRST_RESTART_MILLIS = 1_000;
+const LAST_RESTART_MILLIS = 60_000;
+/** A worker that lived this long starts again without a penalty for earlier deaths. */
+const HEALTHY_MILLIS = 300_000;
+const MAX_WORKER_HEAP_MB = 256;
+const MAX_WORKER_YOUNG_MB = 16;
+/** Reports that may wait in the worker's queue. */
+const MAX_REPORTS_WAITING = 8;
+
+export interface ReportSink {
+  /** False while reports cannot be taken: keep collecting, capture nothing. */
+  readonly isReady: boolean;
+  post(message: ProbeMessage): void;
+  close(): void;
+}
+
+export interface SinkListener {
+  /** The worker runs, for the first time or again; it knows nothing of this thread. */
+  started(restartCount: number): void;
+  requested(request: WorkerRequest): void;
+  died(reason: string): void;
+}
+
+/** Every buffer of a report that can change hands without a copy. */
+function buffersOf(report: ProbeReport): ArrayBuffer[] {
+  const buffers = [report.ledger, report.records, report.windows, report.requests].map((rows) => rows.buffer as ArrayBuffer);
+  return report.capture === null ? buffers : [...buffers, report.capture];
+}
+
+export class AgentWorker implements ReportSink {
+  #worker: Worker | null = null;
+  #waitingCount = 0;
+  #restartCount = 0;
+  #backoffMillis = FIRST_RESTART_MILLIS;
+  #isClosed = false;
+  /** The agent's own threads, as `process.on("worker")` also tells of them. */
+  static readonly ownWorkers: WeakSet<object> = new WeakSet();
+
+  constructor(
+    private readonly start: Omit<WorkerStart, "restartCount">,
+    private readonly listener: SinkListener,
+  ) {
+    this.#spawn();
+  }
+
+  get isReady(): boolean {
+    return this.#worker !== null && this.#waitingCount < MAX_REPORTS_WAITING;
+  }
+
+  post(message: ProbeMessage): void {
+    const worker = this.#worker;
+    if (worker === null) return;
+    if (message.type === "report") this.#waitingCount++;
+    worker.postMessage(message, message.type === "report" ? buffersOf(message) : []);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#worker?.terminate().catch(() => {}); // It is gone already, which is what was asked for.
+  }
+
+  #spawn(): void {
+    const startedMillis = Date.now();
+    try {
+      const workerData: WorkerStart = { ...this.start, restartCount: this.#restartCount };
+      const worker = new Worker(join(__dirname, "..", "worker", "main.js"), {
+        workerData,
+        name: "leak-agent",
+        execArgv: [],
+        env: workerEnvironment(),
+        stdin: false,
+        stdout: false,
+        stderr: false,
+        resourceLimits: { maxOldGenerationSizeMb: MAX_WORKER_HEAP_MB, maxYoungGenerationSizeMb: MAX_WORKER_YOUNG_MB },
+      });
+      AgentWorker.ownWorkers.add(worker);
+      this.#waitingCount = 0;
+      let reason = "it ended";
+      worker.on("error", (error) => {
+        reason = error instanceof Error ? error.message : String(error);
+      });
+      worker.on("exit", () => this.#exited(reason, startedMillis));
+      worker.on("message", (request: WorkerRequest) => this.#received(request));
+      worker.unref();
+      this.#worker = worker;
+    } catch (error) {
+      this.#exited(error instanceof Error ? error.message : String(error), startedMillis);
+      return;
+    }
+    this.listener.started(this.#restartCount);
+  }
+
+  #received(request: WorkerRequest): void {
+    if (request.type === "ready") this.#waitingCount = Math.max(0, this.#waitingCount - 1);
+    this.listener.requested(request);
+  }
+
+  #exited(reason: string, startedMillis: number): void {
+    this.#worker = null;
+    if (this.#isClosed) return;
+    this.listener.died(reason);
+    if (Date.now() - startedMillis > HEALTHY_MILLIS) this.#backoffMillis = FIRST_RESTART_MILLIS;
+    this.#restartCount++;
+    setTimeout(() => {
+      if (!this.#isClosed) this.#spawn();
+    }, this.#backoffMillis).unref();
+    this.#backoffMillis = Math.min(LAST_RESTART_MILLIS, this.#backoffMillis * 2);
+  }
+}
+
+/** From one of the service's worker threads to the agent's worker, which belongs to the main thread. */
+export class RemoteWorker implements ReportSink {
+  readonly isReady: boolean = true;
+  readonly #requests = new BroadcastChannel(REQUEST_CHANNEL);
+
+  constructor(listener: SinkListener) {
+    this.#requests.onmessage = (event: unknown) => {
+      const request = (event as { data: WorkerRequest }).data;
+      if (request.type === "ready") listener.started(1);
+      else listener.requested(request);
+    };
+    (this.#requests as unknown as { unref(): void }).unref();
+    listener.started(0);
+  }
+
+  /** Opened for one message only: whoever has this channel open gets a clone of every thread's reports. */
+  post(message: ProbeMessage): void {
+    const channel = new BroadcastChannel(PROBE_CHANNEL);
+    channel.postMessage(message);
+    channel.close();
+  }
+
+  close(): void {
+    this.#requests.close();
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * Runs on the service's main thread and its worker threads. Owns the route's name as the framework writes it, read when
+ * the response is over. Must not keep a request: what it needs hangs on the raw request under private symbols.
+ */
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { PathTemplates } from "./path-template";
+import { appContext } from "./request-context";
+import type { RouteTable } from "./route-table";
+
+/** Distinct values of a segment before it counts as a parameter, where only the path is known. */
+const MAX_PLAIN_LITERALS = 30;
+/** The same for the paths Express routers are mounted on: mostly words that a programmer wrote. */
+const MAX_MOUNT_LITERALS = 200;
+
+const FASTIFY_CHANNEL = "fastify.initialization";
+/** `setRPCMetadata` of @opentelemetry/core. */
+const RPC_METADATA = Symbol.for("OpenTelemetry SDK Context Key RPC_METADATA");
+
+const FASTIFY_ROUTE = Symbol("leak-agent fastify route");
+const KOA_CONTEXT = Symbol("leak-agent koa context");
+const HAPI_REQUEST = Symbol("leak-agent hapi request");
+const WRAPPED = Symbol.for("leak-agent wrapped");
+
+/** What frameworks, and we, put on a raw request. */
+interface RawRequest extends IncomingMessage {
+  originalUrl?: string;
+  baseUrl?: string;
+  route?: { path?: unknown };
+  [FASTIFY_ROUTE]?: string;
+  [KOA_CONTEXT]?: { _matchedRoute?: unknown };
+  [HAPI_REQUEST]?: { route?: { path?: unknown; method?: unknown } };
+}
+
+export class RouteNames {
+  readonly #plain: PathTemplates;
+  readonly #mounted: PathTemplates;
+
+  constructor(private readonly routes: RouteTable) {
+    this.#plain = new PathTemplates(routes, MAX_PLAIN_LITERALS);
+    this.#mounted = new PathTemplates(routes, MAX_MOUNT_LITERALS);
+  }
+
+  /** Index of the route a finished (or aborted) request met. */
+  routeOf(request: IncomingMessage, response: ServerResponse): number {
+    const raw = request as RawRequest;
+    const method = raw.method ?? "GET";
+    const template = templateOf(raw);
+    if (template !== null) return this.#named(method, template);
+    const path = raw.route?.path;
+    if (path !== undefined) return this.#express(method, raw.baseUrl ?? "", wordsOf(path));
+    const http = appContext()?.getValue(RPC_METADATA) as { route?: unknown } | undefined;
+    if (typeof http?.route === "string" && http.route !== "") return this.#named(method, http.route);
+    const mayLearn = response.statusCode !== 404 && response.statusCode !== 405 && response.writableFinished;
+    return this.#plain.routeOf(method, raw.originalUrl ?? raw.url ?? "/", "", mayLearn);
+  }
+
+  #express(method: string, baseUrl: string, path: string): number {
+    if (baseUrl === "") return this.#named(method, path);
+    return this.#mounted.routeOf(method, baseUrl, path === "/" ? "" : path, true);
+  }
+
+  #named(method: string, template: string): number {
+    return this.routes.indexOf(`${method} ${template}`, method, template);
+  }
+}
+
+/** The template of Fastify, Koa or Hapi; null when none of them has routed this request. */
+function templateOf(raw: RawRequest): string | null {
+  const fastify = raw[FASTIFY_ROUTE];
+  if (fastify !== undefined) return fastify;
+  const koa = raw[KOA_CONTEXT]?._matchedRoute;
+  if (koa !== undefined && koa !== null) return wordsOf(koa);
+  const hapi = raw[HAPI_REQUEST]?.route;
+  // Hapi answers requests that met no route from one of its own, whose method is `_special`.
+  if (hapi !== undefined && hapi.method !== "_special" && typeof hapi.path === "string") return hapi.path;
+  return null;
+}
+
+/** A route may be declared with a string, a regular expression, or a list of both. */
+function wordsOf(path: unknown): string {
+  if (typeof path === "string") return path;
+  return Array.isArray(path) ? path.map(String).join("|") : String(path);
+}
+
+interface FastifyInstance {
+  addHook(name: "onRequest", hook: (request: FastifyRequest, reply: unknown, done: () => void) => void): void;
+}
+
+interface FastifyRequest {
+  readonly raw: RawRequest;
+  readonly routeOptions?: { readonly url?: string };
+  readonly routerPath?: string;
+}
+
+/** Fastify tells of each new instance; hooks can be added only then, long before the process listens. */
+export function followFastify(caught: (error: unknown) => void): () => void {
+  const listener = (message: unknown): void => {
+    try {
+      (message as { fastify: FastifyInstance }).fastify.addHook("onRequest", rememberFastifyRoute);
+    } catch (error) {
+      caught(error);
+    }
+  };
+  subscribe(FASTIFY_CHANNEL, listener);
+  return () => unsubscribe(FASTIFY_CHANNEL, listener);
+}
+
+function rememberFastifyRoute(request: FastifyRequest, _reply: unknown, done: () => void): void {
+  // `routerPath` is all there is before Fastify 4.10, and warns of its end from then on.
+  const url = "routeOptions" in request ? request.routeOptions?.url : request.routerPath;
+  if (typeof url === "string") request.raw[FASTIFY_ROUTE] = url;
+  done();
+}
+
+type Wrappable = Record<string | symbol, unknown> & { [WRAPPED]?: true };
+type Method = (this: unknown, ...args: unknown[]) => unknown;
+
+/**
+ * Looks for Koa and Hapi among the modules the service has loaded, and has them leave their own request on the raw one.
+ * May be called again: what is wrapped already stays as it is.
+ */
+export function followLoadedFrameworks(): void {
+  const cache = require.cache;
+  for (const file of Object.keys(cache)) {
+    if (/[\\/]koa[\\/]lib[\\/]application\.js$/.test(file)) {
+      const koa = cache[file]?.exports as { prototype?: Wrappable; default?: { prototype?: Wrappable } } | undefined;
+      wrap(koa?.prototype ?? koa?.default?.prototype, "createContext", 0, KOA_CONTEXT);
+    } else if (/[\\/]@hapi[\\/]hapi[\\/]lib[\\/]request\.js$/.test(file)) {
+      wrap(cache[file]?.exports as Wrappable | undefined, "generate", 1, HAPI_REQUEST);
+    }
+  }
+}
+
+/** After `owner[name](..., raw request at `rawIndex`, ...)` its result hangs on the raw request. */
+function wrap(owner: Wrappable | undefined, name: string, rawIndex: number, key: symbol): void {
+  const original = owner?.[name];
+  if (owner === undefined || typeof original !== "function" || Object.hasOwn(owner, WRAPPED)) return;
+  owner[name] = function (this: unknown, ...args: unknown[]): unknown {
+    const result = Reflect.apply(original as Method, this, args);
+    const raw = args[rawIndex];
+    if (typeof raw === "object" && raw !== null) (raw as Record<symbol, unknown>)[key] = result;
+    return result;
+  };
+  Object.defineProperty(owner, WRAPPED, { value: true });
+}

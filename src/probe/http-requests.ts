@@ -1,0 +1,132 @@
+/**
+ * Runs on the service's main thread and its worker threads. Owns the life of a request record: made when Node hands the
+ * request to the server, closed one loop turn after the response. Must not keep the request, nor allocate per request
+ * more than the record.
+ */
+import { subscribe } from "node:diagnostics_channel";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Labels } from "./boundaries";
+import type { RouteNames } from "./frameworks";
+import type { OrdinalReader } from "./ordinal-reader";
+import type { OwnerLedger } from "./owner-ledger";
+import { enterRecord, RequestRecord } from "./request-context";
+import { OTHER_ROUTE_INDEX, type RouteTable } from "./route-table";
+
+const REQUEST_START = "http.server.request.start";
+const RESPONSE_FINISH = "http.server.response.finish";
+const RECORD: unique symbol = Symbol("leak-agent record");
+
+export interface HttpMessage {
+  readonly request: IncomingMessage;
+  readonly response: Response;
+}
+
+type Response = ServerResponse & { [RECORD]?: RequestRecord | null };
+
+/** The parts of one thread's probe that a request meets; `labels` may change while it runs. */
+export interface Attribution {
+  labels: Labels;
+  /** Null where no engine works. */
+  readonly ordinals: OrdinalReader | null;
+  readonly ledger: OwnerLedger;
+  readonly routes: RouteTable;
+  readonly names: RouteNames;
+}
+
+export class HttpRequests {
+  #isOff = false;
+  #isFirst = true;
+  #closing: RequestRecord[] = [];
+  #spare: RequestRecord[] = [];
+  readonly #onClose: (this: Response) => void;
+
+  constructor(
+    private readonly attribution: Attribution,
+    private readonly beforeFirst: () => void,
+    private readonly caught: (error: unknown) => void,
+  ) {
+    const ended = this.#ended;
+    this.#onClose = function onClose() {
+      ended(this.req, this);
+    };
+  }
+
+  /** Stays subscribed for good: leaving in the middle of a message would make another tool's subscriber miss it. */
+  follow(): void {
+    subscribe(REQUEST_START, this.#onStart);
+    subscribe(RESPONSE_FINISH, this.#onFinish);
+  }
+
+  switchOff(): void {
+    this.#isOff = true;
+  }
+
+  readonly #onStart = (message: unknown): void => {
+    if (this.#isOff) return;
+    if (this.#isFirst) this.#first();
+    const { labels } = this.attribution;
+    labels.beginAgent();
+    try {
+      const { response } = message as HttpMessage;
+      const record = new RequestRecord(OTHER_ROUTE_INDEX);
+      response[RECORD] = record;
+      response.on("close", this.#onClose);
+      enterRecord(record);
+    } catch (error) {
+      this.caught(error);
+    }
+    labels.endAgent();
+  };
+
+  #first(): void {
+    this.#isFirst = false;
+    try {
+      this.beforeFirst();
+    } catch (error) {
+      this.caught(error);
+    }
+  }
+
+  readonly #onFinish = (message: unknown): void => {
+    const { request, response } = message as HttpMessage;
+    this.#ended(request, response);
+  };
+
+  /** On finish, or on close when the client went away; the second call finds no record. */
+  readonly #ended = (request: IncomingMessage, response: Response): void => {
+    const record = response[RECORD];
+    if (record === undefined || record === null) return;
+    const { labels, names } = this.attribution;
+    labels.beginAgent();
+    response[RECORD] = null;
+    try {
+      if (record.routeIndex === OTHER_ROUTE_INDEX) record.routeIndex = names.routeOf(request, response);
+      this.close(record);
+    } catch (error) {
+      this.caught(error);
+    }
+    labels.endAgent();
+  };
+
+  /** Counts the request, and ends it one loop turn from now: what still runs in this turn is part of it. */
+  close(record: RequestRecord): void {
+    this.attribution.routes.countRequest(record.routeIndex);
+    if (this.#closing.push(record) === 1) setImmediate(this.#endAll);
+  }
+
+  readonly #endAll = (): void => {
+    const { labels, ledger, ordinals } = this.attribution;
+    const ended = this.#closing;
+    labels.beginAgent();
+    try {
+      this.#closing = this.#spare;
+      this.#spare = ended;
+      const ordinal = Math.max(0, ordinals?.read() ?? 0);
+      for (const record of ended) ledger.end(record, ordinal);
+      ended.length = 0;
+    } catch (error) {
+      this.caught(error);
+    }
+    labels.endAgent();
+  };
+}

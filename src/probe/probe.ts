@@ -1,0 +1,295 @@
+/**
+ * Runs on the service's main thread and, once more, on each of its worker threads. Owns the probe's life: sampling from
+ * preload on, dormant until the process is a service, then one timer that closes windows, captures and reports.
+ * Must never throw into the service nor keep it alive.
+ */
+import { performance } from "node:perf_hooks";
+import { getEnvironmentData, isMainThread, setEnvironmentData, threadId, type Worker } from "node:worker_threads";
+import type { Configuration, Settings } from "../config";
+import type { ErrorCode } from "../errors";
+import type { ProbeHello, ProbeMessage, ProbeNotice, WorkerRequest } from "../model/messages";
+import { AgentWorker, RemoteWorker, type ReportSink, type SinkListener } from "./agent-worker";
+import { NoLabels } from "./boundaries";
+import { birthWindowMillis } from "./capture-schedule";
+import type { SamplingEngine } from "./engine";
+import { selectEngine } from "./engine";
+import { followFastify, followLoadedFrameworks, RouteNames } from "./frameworks";
+import { HookErrors } from "./hook-errors";
+import { type Attribution, HttpRequests } from "./http-requests";
+import { chooseLabels } from "./label-choice";
+import { OrdinalReader } from "./ordinal-reader";
+import { OwnerLedger } from "./owner-ledger";
+import { currentRecord, registerContextManager, RequestRecord, runInContext, STILL_OPEN } from "./request-context";
+import { OTHER_ROUTE_INDEX, RouteTable } from "./route-table";
+import { Sampling } from "./sampling";
+
+const DORMANT_POLL_MILLIS = 500;
+/** A process that does not listen counts as a service after this time. */
+const DORMANT_MILLIS = 30_000;
+/** Environment data that the service's worker threads inherit: a shared word that is 1 once the main thread is awake. */
+const AWAKE_KEY = "leak-agent.awake";
+const MAX_PENDING_NOTICES = 32;
+
+export interface ProbeStatus {
+  readonly state: "dormant" | "awake";
+  readonly engine: string;
+  readonly labels: string;
+  readonly labelsReason: string;
+  readonly samplingIntervalBytes: number;
+  readonly captures: number;
+  readonly hookErrors: number;
+}
+
+export class Probe {
+  readonly #settings: Settings;
+  readonly #problems: readonly string[];
+  readonly #startMillis = Date.now();
+  readonly #errors = new HookErrors((level, code, message) => this.#notify(level, code, message));
+  readonly #pendingNotices: ProbeNotice[] = [];
+  readonly #engine: SamplingEngine | null;
+  readonly #attribution: Attribution;
+  readonly #sampling: Sampling | null;
+  readonly #requests: HttpRequests;
+  readonly #unfollowFastify: () => void;
+  #labelsReason = "";
+  #awakeWord: Int32Array | null = null;
+  #timer: NodeJS.Timeout;
+  #areLabelsOn = false;
+  #sink: ReportSink | null = null;
+
+  constructor({ settings, problems }: Configuration) {
+    this.#settings = settings;
+    this.#problems = problems;
+    const choice = selectEngine(settings);
+    this.#engine = choice.ok ? choice.engine : null;
+    if (!choice.ok) this.#notify("warn", "ERR_LEAK_AGENT_ENGINE", `no sampling engine works here: ${choice.reason}`);
+    else if (choice.note !== "") this.#labelsReason = choice.note;
+    this.#attribution = this.#prepareAttribution();
+    this.#sampling = this.#startSampling();
+    this.#requests = new HttpRequests(
+      this.#attribution,
+      () => this.#firstRequest(),
+      this.#errors.guard("request tracking", () => this.#requests.switchOff()),
+    );
+    this.#requests.follow();
+    this.#unfollowFastify = followFastify(this.#errors.guard("Fastify route names", () => this.#unfollowFastify()));
+    this.#timer = setInterval(() => this.#pollDormant(), DORMANT_POLL_MILLIS).unref();
+    this.#followThreads();
+  }
+
+  status(): ProbeStatus {
+    return {
+      state: this.#sink === null ? "dormant" : "awake",
+      engine: this.#engine?.name ?? "none",
+      labels: this.#attribution.labels.mechanism,
+      labelsReason: this.#labelsReason,
+      samplingIntervalBytes: this.#sampling?.intervalBytes ?? 0,
+      captures: this.#sampling?.captureCount ?? 0,
+      hookErrors: this.#errors.count,
+    };
+  }
+
+  /**
+   * Names the route of the running request, or, outside of one, makes `fn` and what it awaits a request of its own.
+   * @param name as it should be reported, such as `POST /orders` or `queue: invoices`.
+   */
+  withRoute<R>(name: string, fn: () => R): R {
+    this.#switchLabelsOn();
+    const routeIndex = this.#attribution.routes.indexOf(name, null, name);
+    const current = currentRecord();
+    if (current !== null && current.endOrdinal === STILL_OPEN && current.routeIndex === OTHER_ROUTE_INDEX) {
+      current.routeIndex = routeIndex;
+      return fn();
+    }
+    const record = new RequestRecord(routeIndex);
+    let isPending = false;
+    try {
+      const result = runInContext(record, fn, undefined);
+      if (!(result instanceof Promise)) return result;
+      isPending = true;
+      return this.#closeAfter(record, result) as R;
+    } finally {
+      if (!isPending) this.#requests.close(record);
+    }
+  }
+
+  /** A promise of the same outcome: a mere listener would hide an unhandled rejection. */
+  async #closeAfter(record: RequestRecord, result: Promise<unknown>): Promise<unknown> {
+    try {
+      return await result;
+    } finally {
+      this.#requests.close(record);
+    }
+  }
+
+  #prepareAttribution(): Attribution {
+    const engine = this.#engine;
+    const ledger = new OwnerLedger();
+    const routes = new RouteTable(this.#settings.maxRoutes);
+    const names = new RouteNames(routes);
+    if (engine === null) return { labels: new NoLabels(), ordinals: null, ledger, routes, names };
+    const ordinals = new OrdinalReader(engine);
+    const caught = this.#errors.guard("request labels", () => this.#dropLabels("they failed three times"));
+    const chosen = chooseLabels(this.#settings.labels, engine, ordinals, ledger, caught);
+    this.#labelsReason = [this.#labelsReason, chosen.reason].filter((text) => text !== "").join("; ");
+    return { labels: chosen.labels, ordinals, ledger, routes, names };
+  }
+
+  #startSampling(): Sampling | null {
+    if (this.#engine === null) return null;
+    return new Sampling({
+      engine: this.#engine,
+      settings: this.#settings,
+      attribution: this.#attribution,
+      errors: this.#errors,
+      notify: (level, code, message) => this.#notify(level, code, message),
+      dropLabels: (reason) => this.#dropLabels(reason),
+    });
+  }
+
+  #pollDormant(): void {
+    const isAwake = this.#areLabelsOn || this.#isServing() || Date.now() - this.#startMillis >= DORMANT_MILLIS;
+    if (!isAwake) return;
+    try {
+      this.#wake();
+    } catch (error) {
+      clearInterval(this.#timer);
+      this.#errors.guard("the probe", () => {})(error);
+    }
+  }
+
+  #isServing(): boolean {
+    if (!isMainThread && this.#awakeWord !== null && Atomics.load(this.#awakeWord, 0) === 1) return true;
+    return process.getActiveResourcesInfo().some((name) => name.endsWith("ServerWrap"));
+  }
+
+  /** The main thread's flag reaches threads that do not listen themselves, such as those of a pool. */
+  #followThreads(): void {
+    if (!isMainThread) {
+      const shared = getEnvironmentData(AWAKE_KEY);
+      if (shared instanceof SharedArrayBuffer) this.#awakeWord = new Int32Array(shared);
+      process.once("exit", () => {
+        this.#post({ type: "goodbye", thread: threadId });
+        this.#sink?.close();
+      });
+      return;
+    }
+    const shared = new SharedArrayBuffer(4);
+    this.#awakeWord = new Int32Array(shared);
+    setEnvironmentData(AWAKE_KEY, shared);
+    // A thread that is terminated cannot say goodbye itself.
+    process.on("worker", (worker: Worker) => {
+      if (AgentWorker.ownWorkers.has(worker)) return;
+      const thread = worker.threadId;
+      worker.once("exit", () => this.#post({ type: "goodbye", thread }));
+    });
+  }
+
+  /** From a timer that was made at preload: what is created here belongs to no request. */
+  #wake(): void {
+    clearInterval(this.#timer);
+    this.#switchLabelsOn();
+    const { labels } = this.#attribution;
+    labels.beginAgent();
+    try {
+      followLoadedFrameworks();
+      if (isMainThread && this.#awakeWord !== null) Atomics.store(this.#awakeWord, 0, 1);
+      this.#openSink();
+    } finally {
+      labels.endAgent();
+    }
+    const sampling = this.#sampling;
+    if (sampling === null) return;
+    const caught = this.#errors.guard("captures", () => clearInterval(this.#timer));
+    this.#timer = setInterval(() => {
+      try {
+        if (this.#sink !== null) sampling.tick(this.#sink);
+      } catch (error) {
+        caught(error);
+      }
+    }, birthWindowMillis(this.#settings.horizonMillis)).unref();
+  }
+
+  /** In a cluster, the first request is the first sign of a service; it must have its label already. */
+  #firstRequest(): void {
+    this.#switchLabelsOn();
+    followLoadedFrameworks();
+    registerContextManager();
+  }
+
+  #switchLabelsOn(): void {
+    if (this.#areLabelsOn) return;
+    this.#areLabelsOn = true;
+    this.#sampling?.beginLabels();
+  }
+
+  #dropLabels(reason: string): void {
+    const { labels } = this.#attribution;
+    this.#attribution.labels = new NoLabels();
+    this.#labelsReason = reason;
+    labels.detach();
+    this.#sayHello();
+  }
+
+  #openSink(): void {
+    const listener: SinkListener = {
+      started: () => {
+        this.#attribution.routes.tellAgain();
+        this.#engine?.resendNames();
+        // The sink itself is not known yet when its constructor calls this.
+        queueMicrotask(() => this.#sayHello());
+      },
+      requested: (request) => this.#requested(request),
+      died: (reason) => this.#notify("warn", "ERR_LEAK_AGENT_WORKER", `the agent's worker died and starts again: ${reason}`),
+    };
+    if (isMainThread) {
+      this.#sink = new AgentWorker(
+        {
+          settings: this.#settings,
+          problems: this.#problems,
+          processStartMillis: Math.round(performance.timeOrigin),
+          mainScript: process.argv[1] ?? null,
+          workingDirectory: process.cwd(),
+        },
+        listener,
+      );
+    } else {
+      this.#sink = new RemoteWorker(listener);
+    }
+  }
+
+  #sayHello(): void {
+    const hello: ProbeHello = {
+      type: "hello",
+      thread: threadId,
+      engine: this.#engine?.name ?? "native",
+      labels: this.#attribution.labels.mechanism,
+      labelsReason: this.#labelsReason,
+      startTimeMillis: this.#startMillis,
+    };
+    this.#post(hello);
+    for (const notice of this.#pendingNotices.splice(0)) this.#post(notice);
+  }
+
+  #requested(request: WorkerRequest): void {
+    if (request.type === "resend-names" && request.thread === threadId) {
+      this.#engine?.resendNames();
+      this.#attribution.routes.tellAgain();
+    }
+    if (request.type === "enabled") this.#sampling?.setEnabled(request.enabled);
+  }
+
+  #notify(level: "info" | "warn", code: ErrorCode, message: string): void {
+    const notice: ProbeNotice = { type: "notice", thread: threadId, level, code, message };
+    if (this.#sink?.isReady === true) this.#post(notice);
+    else if (this.#pendingNotices.length < MAX_PENDING_NOTICES) this.#pendingNotices.push(notice);
+  }
+
+  #post(message: ProbeMessage): void {
+    try {
+      this.#sink?.post(message);
+    } catch {
+      this.#errors.count++; // The port is closed: the thread or its worker is on its way out.
+    }
+  }
+}
