@@ -56,6 +56,8 @@ export interface ThreadRoutes {
 export class LiveSamples {
   readonly nodes: NodeTable;
   private readonly samples = new Map<number, LiveSample>();
+  /** Those of `samples` that have not matured: the only ones that are looked at one by one in each capture. */
+  private readonly young = new Map<number, LiveSample>();
   private readonly ledger = new OwnerLedger();
   private readonly keyPrefix: string;
   private captureNumber = 0;
@@ -130,7 +132,7 @@ export class LiveSamples {
     this.previousLastOrdinal = report.lastOrdinal;
     if (problem === null) return null;
     this.labelsFailed = true;
-    for (const sample of this.samples.values()) if (!sample.isMatured) sample.kind = "unattributed";
+    for (const sample of this.young.values()) sample.kind = "unattributed";
     return problem;
   }
 
@@ -166,7 +168,7 @@ export class LiveSamples {
     }
     const resumed = this.captureNumber === 1 ? this.resumedMatured.get(ordinal) : undefined;
     const kind = resumed?.kind ?? (this.labelsFailed ? "unattributed" : null);
-    this.samples.set(ordinal, {
+    const sample: LiveSample = {
       nodeId,
       sizeBytes,
       kind,
@@ -175,7 +177,9 @@ export class LiveSamples {
       majorGcAtBirth: 0,
       isMatured: resumed !== undefined,
       capture: this.captureNumber,
-    });
+    };
+    this.samples.set(ordinal, sample);
+    if (!sample.isMatured) this.young.set(ordinal, sample);
   }
 
   private removeDead(): string[] {
@@ -183,6 +187,7 @@ export class LiveSamples {
     for (const [ordinal, sample] of this.samples) {
       if (sample.capture === this.captureNumber) continue;
       this.samples.delete(ordinal);
+      this.young.delete(ordinal);
       if (sample.isMatured && sample.kind !== "agent") freed.push(this.keyPrefix + ordinal.toString(36));
     }
     // Matured before an earlier worker died, and gone since: seen once, at this worker's first capture.
@@ -197,13 +202,13 @@ export class LiveSamples {
   private mature(report: ProbeReport, labelled: boolean): MaturedSample[] {
     const matured: MaturedSample[] = [];
     this.routesMissing = false;
-    for (const [ordinal, sample] of this.samples) {
-      if (sample.isMatured) continue;
+    for (const [ordinal, sample] of this.young) {
       if (sample.bornMillis === 0) this.findBirth(ordinal, sample);
       if (sample.kind === null) this.findOwner(ordinal, sample, report, labelled);
       if (sample.bornMillis === 0 || sample.kind === null) continue;
       if (report.gc.majorCount < sample.majorGcAtBirth + MATURITY_MAJOR_GCS) continue;
       sample.isMatured = true;
+      this.young.delete(ordinal);
       if (sample.kind === "agent") continue;
       matured.push({
         key: this.keyPrefix + ordinal.toString(36),
@@ -254,8 +259,8 @@ export class LiveSamples {
   /** Ranges and windows are kept from the oldest sample on that still needs one of them. */
   private oldestUndecided(): number {
     let oldest = this.greatestOrdinal + 1;
-    for (const [ordinal, sample] of this.samples) {
-      if (ordinal < oldest && !sample.isMatured && (sample.bornMillis === 0 || sample.kind === null)) oldest = ordinal;
+    for (const [ordinal, sample] of this.young) {
+      if (ordinal < oldest && (sample.bornMillis === 0 || sample.kind === null)) oldest = ordinal;
     }
     return oldest;
   }

@@ -52,6 +52,7 @@ export class Pipeline {
   private readonly level: LevelReader;
   private readonly log: AgentLog;
   private readonly processId: number;
+  private readonly windowMillis: number;
   private readonly now: () => number;
   private readonly threads = new Map<number, ServiceThread>();
   private resumedThreads: ReadonlyMap<number, ResumedThread> = new Map();
@@ -63,13 +64,17 @@ export class Pipeline {
   constructor(private readonly options: PipelineOptions) {
     const { settings, mainScript, workingDirectory, processStartMillis } = options.start;
     const applicationRoot = findApplicationRoot(mainScript, workingDirectory);
-    const windowMillis = windowMillisOf(settings.horizonMillis);
+    this.windowMillis = windowMillisOf(settings.horizonMillis);
     this.log = options.log;
     this.processId = options.processId ?? process.pid;
     this.now = options.now ?? Date.now;
     this.level = options.level ?? new LevelReader();
     this.names = new SourceNames(applicationRoot);
-    this.detector = new Detector({ horizonMillis: settings.horizonMillis, windowMillis, applicationRoot });
+    this.detector = new Detector({
+      horizonMillis: settings.horizonMillis,
+      windowMillis: this.windowMillis,
+      applicationRoot,
+    });
     const header: HistoryHeader = {
       schema: HISTORY_SCHEMA,
       startTimeMillis: processStartMillis,
@@ -78,7 +83,7 @@ export class Pipeline {
       nodeVersion: process.versions.node,
       agentVersion: AGENT_VERSION,
       horizonMillis: settings.horizonMillis,
-      windowMillis,
+      windowMillis: this.windowMillis,
       applicationRoot,
     };
     this.history =
@@ -155,7 +160,8 @@ export class Pipeline {
     if (this.started || hello === undefined || hello === null) return;
     this.started = true;
     const interval = this.threads.get(hello.thread)?.lastReport?.intervalBytes ?? null;
-    const { message, fields } = startLine(this.options.start.settings, hello, interval, this.options.folder !== null);
+    const hasFolder = this.options.folder?.open() === true;
+    const { message, fields } = startLine(this.options.start.settings, hello, interval, hasFolder);
     this.log.info(message, fields);
   }
 
@@ -192,7 +198,7 @@ export class Pipeline {
     const outcome = live.absorb(report, this.decode(report), thread.isLabelled);
     if (outcome?.needsNames === true || thread.hello === null) this.askForNames(report);
     if (outcome !== null && outcome.labelProblem !== null) this.tellLabelProblem(report, outcome.labelProblem);
-    const requests = thread.requestRows(report);
+    const requests = thread.requestRows(report, this.windowMillis);
     const leak = this.judge({
       ...this.outline(report),
       ...(restarted ? { restarted: true as const } : {}),

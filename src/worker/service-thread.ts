@@ -64,14 +64,25 @@ export class ServiceThread implements ThreadRoutes {
     }
   }
 
-  /** @returns [window end in ms, process-wide route index, count] rows. */
-  requestRows(report: ProbeReport): [number, number, number][] {
-    const rows: [number, number, number][] = [];
+  /**
+   * @param windowMillis resolution of the detector's clocks: finer windows of one report are added up.
+   * @returns [window end in ms, process-wide route index, count] rows, ascending in time.
+   */
+  requestRows(report: ProbeReport, windowMillis: number): [number, number, number][] {
+    const rows = new Map<string, [number, number, number]>();
     for (let at = 0; at + REQUEST_WORDS <= report.requests.length; at += REQUEST_WORDS) {
+      const endMillis = report.requests[at] ?? 0;
       const route = this.processIndex(report.requests[at + 1] ?? -1) ?? 0;
-      rows.push([report.requests[at] ?? 0, route, report.requests[at + 2] ?? 0]);
+      const count = report.requests[at + 2] ?? 0;
+      const key = `${Math.ceil(endMillis / windowMillis)}/${route}`;
+      const row = rows.get(key);
+      if (row === undefined) rows.set(key, [endMillis, route, count]);
+      else {
+        row[0] = Math.max(row[0], endMillis);
+        row[2] += count;
+      }
     }
-    return rows;
+    return [...rows.values()].sort((a, b) => a[0] - b[0]);
   }
 }
 

@@ -337,3 +337,22 @@ describe("records of ended requests", () => {
     assert.equal(outcome.matured[0].kind, "unattributed");
   });
 });
+
+describe("requests", () => {
+  it("of windows finer than the detector's clocks are added up, route by route", () => {
+    const state = new ServiceThread(0, new Dictionary(), undefined);
+    const requests = [
+      [1_250, 1, 2],
+      [1_500, 1, 3],
+      [1_500, 2, 4],
+      [2_250, 1, 5],
+    ];
+    const message = report({ ...ROUTES, requests });
+    state.absorbRoutes(message);
+    assert.deepEqual(state.requestRows(message, 1_000), [
+      [1_500, 1, 5],
+      [1_500, 2, 4],
+      [2_250, 1, 5],
+    ]);
+  });
+});

@@ -1,0 +1,97 @@
+"use strict";
+const assert = require("node:assert/strict");
+const fs = require("node:fs");
+const os = require("node:os");
+const { dirname, join } = require("node:path");
+const { after, describe, it } = require("node:test");
+const { LevelReader } = require("../../../dist/worker/level.js");
+
+const base = fs.mkdtempSync(join(os.tmpdir(), "level-test-"));
+after(() => fs.rmSync(base, { recursive: true, force: true }));
+
+/** A root folder with these files, as `/proc` and `/sys` would have them. */
+function machine(files) {
+  const root = fs.mkdtempSync(join(base, "root-"));
+  for (const [name, text] of Object.entries(files)) {
+    fs.mkdirSync(dirname(join(root, name)), { recursive: true });
+    fs.writeFileSync(join(root, name), text);
+  }
+  return new LevelReader(root, () => 77);
+}
+
+const GC = { postMajorHeapBytes: 10 };
+const MEMORY = { heapUsedBytes: 1, heapLimitBytes: 1_000, externalBytes: 5, arrayBuffersBytes: 2 };
+const cgroupOf = (level) => [level.cgroupBytes, level.cgroupLimitBytes];
+
+describe("the level of the container", () => {
+  it("is memory.current without inactive file cache (cgroup v2, as seen inside a container)", () => {
+    const level = machine({
+      "proc/self/cgroup": "0::/\n",
+      "sys/fs/cgroup/memory.current": "5000\n",
+      "sys/fs/cgroup/memory.max": "9000\n",
+      "sys/fs/cgroup/memory.stat": "anon 1\ninactive_file 1200\nactive_file 7\n",
+    });
+    assert.deepEqual(cgroupOf(level.read(0, GC, MEMORY)), [3_800, 9_000]);
+  });
+
+  it("is that of the group above with the tightest limit", () => {
+    const level = machine({
+      "proc/self/cgroup": "0::/pod/container\n",
+      "sys/fs/cgroup/pod/container/memory.current": "100\n",
+      "sys/fs/cgroup/pod/container/memory.max": "max\n",
+      "sys/fs/cgroup/pod/memory.current": "400\n",
+      "sys/fs/cgroup/pod/memory.max": "800\n",
+    });
+    assert.deepEqual(cgroupOf(level.read(0, GC, MEMORY)), [400, 800]);
+  });
+
+  it("has no limit where there is none", () => {
+    const level = machine({
+      "proc/self/cgroup": "0::/a\n",
+      "sys/fs/cgroup/a/memory.current": "100\n",
+      "sys/fs/cgroup/a/memory.max": "max\n",
+    });
+    assert.deepEqual(cgroupOf(level.read(0, GC, MEMORY)), [100, null]);
+  });
+
+  it("is read from cgroup v1 too, where the path is the host's", () => {
+    const level = machine({
+      "proc/self/cgroup": "9:memory:/docker/abc\n1:name=systemd:/docker/abc\n",
+      "sys/fs/cgroup/memory/memory.usage_in_bytes": "5000\n",
+      "sys/fs/cgroup/memory/memory.limit_in_bytes": "6000\n",
+      "sys/fs/cgroup/memory/memory.stat": "inactive_file 1\ntotal_inactive_file 500\n",
+    });
+    assert.deepEqual(cgroupOf(level.read(0, GC, MEMORY)), [4_500, 6_000]);
+  });
+
+  it("has no limit in cgroup v1 when it is the greatest number", () => {
+    const level = machine({
+      "proc/self/cgroup": "9:memory:/\n",
+      "sys/fs/cgroup/memory/memory.usage_in_bytes": "5000\n",
+      "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+    });
+    assert.deepEqual(cgroupOf(level.read(0, GC, MEMORY)), [5_000, null]);
+  });
+
+  it("is unknown, not 0, on a machine without cgroups", () => {
+    assert.deepEqual(cgroupOf(machine({}).read(0, GC, MEMORY)), [null, null]);
+  });
+});
+
+describe("the level of the process", () => {
+  it("adds up the heaps of its threads and forgets those that ended", () => {
+    const level = machine({});
+    level.read(0, GC, MEMORY);
+    const both = level.read(3, { postMajorHeapBytes: 30 }, { ...MEMORY, heapLimitBytes: 50 });
+    assert.deepEqual(
+      [both.postGcHeapBytes, both.externalBytes, both.heapLimitBytes, both.rssBytes],
+      [40, 10, 1_000, 77],
+    );
+    level.forgetThread(3);
+    assert.equal(level.read(0, GC, MEMORY).postGcHeapBytes, 10);
+  });
+
+  it("is unknown before the first mark-compact", () => {
+    assert.equal(machine({}).read(0, { postMajorHeapBytes: 0 }, MEMORY).postGcHeapBytes, null);
+  });
+});
