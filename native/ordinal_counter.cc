@@ -11,7 +11,7 @@ constexpr uintptr_t kMaxFreshOrdinal = 1024;
 constexpr uint32_t kMaxFreshNodeId = 1024;
 
 // v8::internal::HeapProfiler has at least 14 words; what follows it may be unmapped, so the longer reads may fail.
-constexpr size_t kProfilerWordChoices[] = {64, 32, 16};
+constexpr size_t kProfilerWordChoices[] = {32, 16};
 
 }  // namespace
 

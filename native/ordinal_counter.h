@@ -49,7 +49,7 @@ class OrdinalCounter {
   uint64_t interval_bytes() const { return interval_bytes_; }
 
  private:
-  static constexpr size_t kMaxProfilerWords = 64;
+  static constexpr size_t kMaxProfilerWords = 32;
 
   bool Matches(v8::Isolate* isolate, uintptr_t candidate) const;
 

@@ -5,8 +5,9 @@
 "use strict";
 
 const { spawnSync } = require("node:child_process");
-const { existsSync, readdirSync, rmSync } = require("node:fs");
-const { dirname, join, resolve } = require("node:path");
+const { copyFileSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync } = require("node:fs");
+const { tmpdir } = require("node:os");
+const { delimiter, dirname, join, resolve } = require("node:path");
 const { headersVersion } = require("./install-addon.js");
 
 const ROOT = join(__dirname, "..");
@@ -31,25 +32,35 @@ function choosePrefixes(args) {
   return prefixes;
 }
 
+/** Built in a folder of its own: a build/Release in the checkout would win over every prebuild, whatever its ABI. */
 function prebuild(prefix) {
   const version = headersVersion(prefix);
   if (version === null) {
     process.stderr.write(`prebuild: ${prefix} has no include/node/node_version.h\n`);
     return false;
   }
-  const script = require.resolve("prebuildify/bin.js");
-  const args = [script, `--target=${version}`, "--no-napi", "--tag-libc", "--strip", "--name=leak-agent"];
-  const child = spawnSync(process.execPath, args, {
-    cwd: ROOT,
-    env: { ...process.env, npm_config_nodedir: prefix },
-    stdio: ["ignore", "ignore", "inherit"],
-  });
-  process.stdout.write(`prebuild: ${version} ${child.status === 0 ? "done" : "FAILED"}\n`);
-  return child.status === 0;
+  const folder = mkdtempSync(join(tmpdir(), "leak-agent-prebuild-"));
+  try {
+    for (const file of ["package.json", "binding.gyp"]) copyFileSync(join(ROOT, file), join(folder, file));
+    cpSync(join(ROOT, "native"), join(folder, "native"), { recursive: true });
+    const script = require.resolve("prebuildify/bin.js");
+    // prebuildify looks for node-gyp there.
+    const programs = [join(ROOT, "node_modules", ".bin"), dirname(process.execPath), process.env.PATH].join(delimiter);
+    const options = ["--no-napi", "--tag-libc", "--strip", "--name=leak-agent", `--out=${ROOT}`];
+    const child = spawnSync(process.execPath, [script, `--target=${version}`, ...options], {
+      cwd: folder,
+      env: { ...process.env, npm_config_nodedir: prefix, PATH: programs },
+      encoding: "utf8",
+      maxBuffer: 1 << 26,
+    });
+    if (child.status !== 0) process.stderr.write(`${child.stdout}${child.stderr}\n`);
+    process.stdout.write(`prebuild: ${version} ${child.status === 0 ? "done" : "FAILED"}\n`);
+    return child.status === 0;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 const prefixes = choosePrefixes(process.argv.slice(2));
 const built = prefixes.filter(prebuild);
-// node-gyp-build prefers build/Release whatever ABI it was made for.
-rmSync(join(ROOT, "build"), { recursive: true, force: true });
 process.exitCode = prefixes.length > 0 && built.length === prefixes.length ? 0 : 1;
