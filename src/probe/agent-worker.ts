@@ -13,7 +13,8 @@ const LAST_RESTART_MILLIS = 60_000;
 /** A worker that lived this long starts again without a penalty for earlier deaths. */
 const HEALTHY_MILLIS = 300_000;
 const MAX_WORKER_HEAP_MB = 256;
-const MAX_WORKER_YOUNG_MB = 16;
+/** Measured: 2 instead of 16 takes 10-18 MB off the worker's heap at no more CPU (Node 24, 2,000-20,000 live samples). */
+const MAX_WORKER_YOUNG_MB = 2;
 /** Reports that may wait in the worker's queue. */
 const MAX_REPORTS_WAITING = 8;
 
