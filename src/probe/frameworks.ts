@@ -122,11 +122,12 @@ type Method = (this: unknown, ...args: unknown[]) => unknown;
  */
 export function followLoadedFrameworks(): void {
   const cache = require.cache;
+  // Told apart by what they export: a package may be installed under another name.
   for (const file of Object.keys(cache)) {
-    if (/[\\/]koa[\\/]lib[\\/]application\.js$/.test(file)) {
+    if (/[\\/]lib[\\/]application\.js$/.test(file)) {
       const koa = cache[file]?.exports as { prototype?: Wrappable; default?: { prototype?: Wrappable } } | undefined;
       wrap(koa?.prototype ?? koa?.default?.prototype, "createContext", 0, KOA_CONTEXT);
-    } else if (/[\\/]@hapi[\\/]hapi[\\/]lib[\\/]request\.js$/.test(file)) {
+    } else if (/[\\/]lib[\\/]request\.js$/.test(file)) {
       wrap(cache[file]?.exports as Wrappable | undefined, "generate", 1, HAPI_REQUEST);
     }
   }
