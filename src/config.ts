@@ -61,7 +61,7 @@ export const SETTINGS: readonly SettingDescription[] = [
   { name: "LEAK_AGENT_LABELS", default: "auto", meaning: "how samples get their route: auto, interpose, hook or off" },
   { name: "LEAK_AGENT_ENGINE", default: "auto", meaning: "auto, native or pprof" },
   { name: "LEAK_AGENT_CPU_BUDGET", default: "0.5", meaning: "percent of one core that sampling may cost, 0.05-10" },
-  { name: "LEAK_AGENT_PAUSE_BUDGET_MS", default: "20", meaning: "sum of capture pauses in ms per minute, 1-1000" },
+  { name: "LEAK_AGENT_PAUSE_BUDGET_MS", default: "20 (load test: 100)", meaning: "sum of capture pauses in ms per minute, 1-1000" },
   { name: "LEAK_AGENT_SAMPLING_INTERVAL", default: "measured", meaning: "mean bytes between samples, 4096-16777216" },
   { name: "LEAK_AGENT_MAX_ROUTES", default: "5000", meaning: "route names kept; the rest is (other), 10-5000" },
   { name: "LEAK_AGENT_OFF_FILE", default: "<folder>/off", meaning: "the agent is off while this file exists" },
@@ -80,16 +80,18 @@ export function readConfiguration(env: NodeJS.ProcessEnv = process.env, mainScri
   const manifest = nearestManifest(mainScript);
   const serviceName = nonEmpty(env["OTEL_SERVICE_NAME"]) ?? resource.get("service.name") ?? manifest?.name ?? "unknown_service:node";
   const directory = resolve(nonEmpty(env["LEAK_AGENT_DIR"]) ?? join(tmpdir(), `leak-agent-${userName()}`, fileName(serviceName)));
+  const horizonMillis = read.duration("LEAK_AGENT_HORIZON", 10 * SECOND, 30 * 24 * HOUR, 24 * HOUR);
+  const isLoadTest = horizonMillis < LOAD_TEST_HORIZON_MILLIS;
   const settings: Settings = {
     enabled: read.choice("LEAK_AGENT_ENABLED", ["1", "0", "true", "false"], "1") !== "0" && env["LEAK_AGENT_ENABLED"] !== "false",
-    horizonMillis: read.duration("LEAK_AGENT_HORIZON", 10 * SECOND, 30 * 24 * HOUR, 24 * HOUR),
+    horizonMillis,
     directory,
     directoryLimitBytes: read.number("LEAK_AGENT_DIR_MAX_MB", 8, 10_240, 64) * 1024 * 1024,
     log: read.choice("LEAK_AGENT_LOG", ["stderr", "file", "off"], "stderr"),
     labels: read.choice("LEAK_AGENT_LABELS", ["auto", "interpose", "hook", "off"], "auto"),
     engine: read.choice("LEAK_AGENT_ENGINE", ["auto", "native", "pprof"], "auto"),
     cpuBudgetRatio: read.number("LEAK_AGENT_CPU_BUDGET", 0.05, 10, 0.5) / 100,
-    pauseBudgetMillisPerMinute: read.number("LEAK_AGENT_PAUSE_BUDGET_MS", 1, 1_000, 20),
+    pauseBudgetMillisPerMinute: read.number("LEAK_AGENT_PAUSE_BUDGET_MS", 1, 1_000, isLoadTest ? 100 : 20),
     samplingIntervalBytes: read.optionalNumber("LEAK_AGENT_SAMPLING_INTERVAL", 4_096, 16_777_216),
     maxRoutes: read.number("LEAK_AGENT_MAX_ROUTES", 10, 5_000, 5_000),
     offFile: resolve(nonEmpty(env["LEAK_AGENT_OFF_FILE"]) ?? join(directory, "off")),

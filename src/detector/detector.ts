@@ -52,6 +52,7 @@ export class Detector {
   private labelledRatio: number | null = null;
   private requestedGcCount = 0;
   private hypothesisCount = 0;
+  private testedOwnerCount = 0;
 
   constructor(private readonly options: DetectorOptions) {}
 
@@ -98,6 +99,7 @@ export class Detector {
   private lookAt(owner: OwnerState, now: number, transitions: Transition[]): void {
     const samples = this.store.of(owner.key);
     if (samples.size < MINIMUM_SAMPLES && owner.tracked.size === 0) return;
+    if (owner.order < 0) owner.order = this.testedOwnerCount++;
     const samplesOf = this.byFunction(samples);
     const context = this.contextOf(owner, samples, now);
     const starts = startGrid(context);
@@ -322,7 +324,8 @@ export class Detector {
   private byFunction(samples: Iterable<StoredSample>): Map<number, StoredSample[]> {
     const samplesOf = new Map<number, StoredSample[]>();
     for (const sample of samples) {
-      for (const frame of this.stacks.candidatesOf(sample.stack)) {
+      // Leaf first: of functions that appear together, the deepest pays the least for the number of hypotheses.
+      for (const frame of this.stacks.candidatesOf(sample.stack).toReversed()) {
         const own = samplesOf.get(frame);
         if (own === undefined) samplesOf.set(frame, [sample]);
         else own.push(sample);
@@ -338,7 +341,7 @@ export class Detector {
       horizonMillis: this.options.horizonMillis,
       clock: owner.clock,
       decidableMillis: this.decidableMillis(first?.thread ?? 0),
-      ownerOrder: owner.order,
+      ownerOrder: Math.max(0, owner.order),
     };
   }
 
@@ -353,7 +356,7 @@ export class Detector {
     let owner = this.owners.get(key);
     if (owner === undefined) {
       const clock = hasRequests ? this.clockOf(route) : new HourClock(this.originMillis);
-      owner = new OwnerState(key, hasRequests ? route : -1, this.owners.size, clock, hasRequests);
+      owner = new OwnerState(key, hasRequests ? route : -1, clock, hasRequests);
       this.owners.set(key, owner);
     }
     return owner;

@@ -8,8 +8,8 @@ import type { StoredSample } from "./sample-store";
 
 /** Starts per doubling of exposure: a grid of 1.09. */
 const STARTS_PER_OCTAVE = 8;
-/** Exposure below which starts are not looked at: requests, or hours x this for owners without requests. */
-const FIRST_OCTAVE_SHARE_OF_HORIZON = 1 / 64;
+/** Octave 0 ends here: the number of doublings of time since, not of requests, prices a start. */
+const FIRST_OCTAVE_SHARE_OF_HORIZON = 1 / 2;
 /** Ages as shares of the horizon; alpha is split over them. */
 export const AGE_SHARES: readonly number[] = [0, 1 / 4, 1];
 

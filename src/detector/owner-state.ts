@@ -21,12 +21,13 @@ export class OwnerState {
   private readonly overSince = new Map<number, number>();
   readonly tracked: Map<number, TrackedSite> = new Map();
   evaluations: ReadonlyMap<number, Evaluation> = new Map();
+  /** Order in which owners were first tested; decides the share of the error budget. -1 before. */
+  order = -1;
 
   constructor(
     readonly key: string,
     /** Index into the routes, or -1. */
     readonly route: number,
-    readonly order: number,
     public clock: Clock,
     readonly hasRequests: boolean,
   ) {}

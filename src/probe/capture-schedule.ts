@@ -12,6 +12,8 @@ const MAX_UTILISATION = 0.9;
 const FIRST_CAPTURE_MILLIS = SECOND;
 /** Before the first measurement: 1 microsecond per tree node, the slow end of what V8 shows. */
 const FIRST_MILLIS_PER_NODE = 0.001;
+/** Captures aimed at within one horizon; fewer where the pause budget does not afford them. */
+const CAPTURES_PER_HORIZON = 20;
 /** Weight of the newest pause in the moving average. */
 const NEW_PAUSE_WEIGHT = 0.3;
 /** Least time between two mark-compacts that the agent asks for, as a part of the horizon. */
@@ -50,7 +52,8 @@ export class CaptureSchedule {
   skippedCount = 0;
 
   constructor(options: ScheduleOptions) {
-    this.#spacingMillis = Math.max(options.minimumSpacingMillis, clamp(options.horizonMillis / 30, SECOND, 10 * MINUTE));
+    const aimMillis = clamp(options.horizonMillis / CAPTURES_PER_HORIZON, SECOND, 10 * MINUTE);
+    this.#spacingMillis = Math.max(options.minimumSpacingMillis, aimMillis);
     this.#budgetMillis = options.pauseBudgetMillisPerMinute;
     this.#tokensMillis = options.pauseBudgetMillisPerMinute;
     this.#refilledMillis = options.startMillis;
@@ -80,7 +83,13 @@ export class CaptureSchedule {
     this.#treeNodeCount = treeNodeCount;
     this.#tokensMillis -= pauseMillis;
     this.#skipsCounted = false;
-    this.#dueMillis = nowMillis + this.#spacingMillis;
+    this.#dueMillis = nowMillis + Math.max(this.#spacingMillis, this.#affordableSpacingMillis);
+  }
+
+  /** Once half of the bucket is spent, captures come as fast as the bucket refills, rather than in bursts. */
+  get #affordableSpacingMillis(): number {
+    const isShort = this.#tokensMillis < this.#budgetMillis / 2;
+    return isShort ? (this.predictedPauseMillis / this.#budgetMillis) * MINUTE : 0;
   }
 
   /** The sampler starts anew: the tree is empty, the pace is kept. */
