@@ -3,7 +3,11 @@
  * The program asks itself for both until a line comes on stdin.
  */
 "use strict";
+const { setTimeout: delay } = require("node:timers/promises");
 const { whenServed, request, closeServer } = require("./served");
+
+/** Leaves the event loop idle most of the time: the agent takes no capture of a saturated service. */
+const PAUSE_MILLIS = 10;
 
 const kept = [];
 
@@ -11,7 +15,9 @@ function makeRecord(number) {
   return { number, text: `record ${number}`, parts: [number, number + 1, number + 2] };
 }
 
-function remember(number) {
+/** Asynchronous, so that V8 cannot inline it: what an inlined function allocates counts for its caller. */
+async function remember(number) {
+  await null;
   kept.push({ number, words: new Array(40).fill(number + 0.5) });
 }
 
@@ -24,7 +30,7 @@ async function handle(incoming, response) {
   for (let i = 0; i < 20; i++) {
     number += 1;
     records.push(makeRecord(number));
-    if (incoming.url === "/leak") remember(number);
+    if (incoming.url === "/leak") await remember(number);
   }
   response.end(String(records.length));
 }
@@ -33,6 +39,7 @@ async function drive(server) {
   while (!leaving) {
     await request(server, "/leak");
     await request(server, "/clean");
+    await delay(PAUSE_MILLIS);
   }
   closeServer(server);
 }
