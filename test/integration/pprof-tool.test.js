@@ -7,6 +7,7 @@ const assert = require("node:assert/strict");
 const { execFileSync } = require("node:child_process");
 const { join } = require("node:path");
 const test = require("node:test");
+const { assertFinding } = require("../harness/finding-schema");
 const { APPS, PRELOAD, ROOT, Service, filesBelow, jsonLines, temporaryFolder } = require("../harness/service");
 
 const MEBIBYTE = 1024 * 1024;
@@ -29,10 +30,15 @@ function topRows(tool, profile, route) {
     .map((match) => ({ flatBytes: Number(match[1]), name: match[2] }));
 }
 
+function findingsIn(folder) {
+  return filesBelow(folder)
+    .filter((file) => file.endsWith("findings.jsonl"))
+    .flatMap(jsonLines);
+}
+
 /** The finding that stands as a leak; undefined while there is none. */
 function leakIn(folder) {
-  const findings = filesBelow(folder).filter((file) => file.endsWith("findings.jsonl"));
-  return findings.flatMap(jsonLines).findLast((finding) => finding.verdict === "leak");
+  return findingsIn(folder).findLast((finding) => finding.verdict === "leak");
 }
 
 function newestProfile(folder) {
@@ -52,6 +58,7 @@ test("row 1 of the leaking route is the leaking site", { timeout: 600_000 }, asy
   const leak = await service.until(() => leakIn(folder), "a leak was found");
   service.say("leave");
   await service.ended;
+  for (const line of findingsIn(folder)) assertFinding(line);
   assert.equal(leak.route.name, "GET /leak");
   const profile = newestProfile(folder);
   const leaking = topRows(tool, profile, "GET /leak");

@@ -4,25 +4,11 @@ const assert = require("node:assert/strict");
 const { readFileSync } = require("node:fs");
 const { join, resolve } = require("node:path");
 const test = require("node:test");
-const Ajv = require("ajv/dist/2020");
 const { makeSchema } = require("../../../scripts/make-finding-schema");
+const { SCHEMA, assertFinding, validator } = require("../../harness/finding-schema");
 const { LEAKING, runCli, temporaryFolder, writeHistory } = require("./fixtures");
 
 const ROOT = resolve(__dirname, "../../..");
-const SCHEMA = JSON.parse(readFileSync(join(ROOT, "docs/finding.schema.json"), "utf8"));
-
-/** The published schema lets fields be added; what we write must have no field that the types do not know. */
-function closed(schema) {
-  if (Array.isArray(schema)) return schema.map(closed);
-  if (typeof schema !== "object" || schema === null) return schema;
-  const copy = Object.fromEntries(Object.entries(schema).map(([name, value]) => [name, closed(value)]));
-  return copy.properties === undefined ? copy : { ...copy, additionalProperties: false };
-}
-
-function validator(schema) {
-  return new Ajv({ strict: true, allowUnionTypes: true, allErrors: true }).compile(schema);
-}
-
 async function recordedFindings(context) {
   const history = writeHistory(temporaryFolder(context), LEAKING);
   const { stdout } = await runCli(["replay", history, "--json"]);
@@ -37,10 +23,10 @@ test("docs/finding.schema.json is generated from the types as they are (npm run 
 });
 
 test("every finding that a replay prints is valid, with no field beyond the types", async (context) => {
-  const validate = validator(closed(SCHEMA));
   const findings = await recordedFindings(context);
   assert.ok(findings.some((finding) => finding.verdict === "leak"));
-  for (const finding of findings) assert.ok(validate(finding), JSON.stringify(validate.errors));
+  for (const finding of findings) assertFinding(finding);
+  assert.throws(() => assertFinding({ ...findings[0], surprise: 1 }));
 });
 
 test("the schema refuses what is no finding", async (context) => {
