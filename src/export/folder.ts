@@ -27,12 +27,16 @@ const RETRY_MILLIS = 30_000;
 const SWEEP_MILLIS = 60_000;
 /** A file whose process is gone is left alone this long: another container may share the folder but not our pids. */
 const DEAD_AGE_MILLIS = 600_000;
+/** A file that was not touched for this long is nobody's, even if its process id is in use: containers reuse pid 1. */
+const STALE_AGE_MILLIS = 86_400_000;
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
 
 const PROFILE_NAME = /^profile-(\d{8}T\d{6}(?:\d{3})?Z)-(\d+)\.pb\.gz$/;
 const HISTORY_NAME = /^history-(\d{8}T\d{6}(?:\d{3})?Z)-(\d+)(?:\.(\d+))?\.jsonl$/;
-const OTHER_NAMES = /^(?:findings(?:\.1)?\.jsonl|agent(?:\.1)?\.log|\.[a-z]+-[^/]*\.tmp)$/;
+const OTHER_NAMES = /^(?:findings(?:\.1)?\.jsonl|agent(?:\.1)?\.log)$/;
+/** A profile on its way; what a process that was killed left behind is removed. */
+const TEMPORARY_NAME = /^\.write-\d+-profile-[^/]*\.tmp$/;
 
 export type WriteOutcome = "written" | "changed" | "unavailable";
 
@@ -45,6 +49,8 @@ export interface OwnFile {
   /** When the profile was taken, or the process of the history started. */
   readonly timeMillis: number;
   readonly processId: number;
+  /** Of a history: 0 is the first; 0 for profiles. */
+  readonly segment: number;
   readonly sizeBytes: number;
   readonly modifiedMillis: number;
 }
@@ -153,13 +159,15 @@ export class AgentFolder {
   }
 
   /**
-   * Keeps the folder under its limit: first the oldest files of dead processes, then the oldest profiles. Only names
-   * made by us are ever touched; the two newest profiles and the histories of live processes stay.
+   * Keeps the folder under its limit: first the oldest files of dead processes, then the oldest profiles, then what live
+   * processes have finished of their histories. Only names made by us are ever touched; the two newest profiles and the
+   * history segment that is being written stay.
    */
   sweep(force = false): void {
     const now = this.now();
     if (!this.ready || (!force && now - this.sweptMillis < SWEEP_MILLIS)) return;
     this.sweptMillis = now;
+    removeTemporaries(this.path, now);
     let excess = totalBytes(this.path) - this.limitBytes;
     if (excess <= 0) return;
     for (const file of removalOrder(this.files(), now)) {
@@ -210,6 +218,7 @@ export function listFolder(folder: string): OwnFile[] {
         kind: name.startsWith("profile") ? "profile" : "history",
         timeMillis: parseBasicTime(match[1] ?? ""),
         processId: Number(match[2]),
+        segment: Number(match[3] ?? 0),
         sizeBytes: size,
         modifiedMillis: mtimeMs,
       });
@@ -217,7 +226,7 @@ export function listFolder(folder: string): OwnFile[] {
       // Another process of the service removed it between the two calls.
     }
   }
-  return files.sort((a, b) => a.timeMillis - b.timeMillis || (a.name < b.name ? -1 : 1));
+  return files.sort((a, b) => a.timeMillis - b.timeMillis || a.processId - b.processId || a.segment - b.segment);
 }
 
 /** `20261125T100000123Z`: ISO 8601 basic format in UTC with milliseconds, so that names sort by time. */
@@ -234,16 +243,39 @@ export function parseBasicTime(text: string): number {
 }
 
 function isOurs(name: string): boolean {
-  return PROFILE_NAME.test(name) || HISTORY_NAME.test(name) || OTHER_NAMES.test(name);
+  return [PROFILE_NAME, HISTORY_NAME, OTHER_NAMES, TEMPORARY_NAME].some((pattern) => pattern.test(name));
 }
 
 function removalOrder(files: readonly OwnFile[], now: number): OwnFile[] {
-  const newestProfiles = new Set(files.filter((file) => file.kind === "profile").slice(-2));
-  const isDead = (file: OwnFile): boolean => now - file.modifiedMillis > DEAD_AGE_MILLIS && !isAlive(file.processId);
-  const dead = files.filter((file) => !newestProfiles.has(file) && isDead(file));
+  const spared = new Set(files.filter((file) => file.kind === "profile").slice(-2));
+  const rest = files.filter((file) => !spared.has(file));
+  const dead = rest.filter((file) => isDead(file, now));
   const gone = new Set(dead);
-  const live = files.filter((file) => file.kind === "profile" && !newestProfiles.has(file) && !gone.has(file));
-  return [...dead, ...live];
+  const live = rest.filter((file) => !gone.has(file));
+  const newestSegments = new Map(live.filter((file) => file.kind === "history").map((file) => [lifeOf(file), file]));
+  const finished = live.filter((file) => file.kind === "history" && newestSegments.get(lifeOf(file)) !== file);
+  return [...dead, ...live.filter((file) => file.kind === "profile"), ...finished];
+}
+
+function isDead(file: OwnFile, now: number): boolean {
+  const age = now - file.modifiedMillis;
+  return age > STALE_AGE_MILLIS || (age > DEAD_AGE_MILLIS && !isAlive(file.processId));
+}
+
+function lifeOf(file: OwnFile): string {
+  return `${file.timeMillis}/${file.processId}`;
+}
+
+function removeTemporaries(folder: string, now: number): void {
+  for (const name of namesIn(folder)) {
+    if (!TEMPORARY_NAME.test(name)) continue;
+    const path = join(folder, name);
+    try {
+      if (now - statSync(path).mtimeMs > DEAD_AGE_MILLIS) removeQuietly(path);
+    } catch {
+      // It has just become a profile.
+    }
+  }
 }
 
 function isAlive(processId: number): boolean {

@@ -10,8 +10,8 @@ import type { AgentLog } from "./log";
 
 export const FINDINGS_FILE = "findings.jsonl";
 const FINDINGS_FILE_ASIDE = "findings.1.jsonl";
-/** A sixteenth of the default folder: a thousand transitions or more. */
-const FINDINGS_LIMIT_BYTES = 4 * 1024 * 1024;
+/** Share of the folder: a thousand transitions or more in the default one; as much again is kept aside. */
+const FINDINGS_SHARE = 1 / 16;
 
 export class Findings {
   /** Findings that could not be written to the folder; the log had them. */
@@ -34,9 +34,9 @@ export class Findings {
   }
 
   private write(finding: Finding): void {
-    this.folder?.rotate(FINDINGS_FILE, FINDINGS_FILE_ASIDE, FINDINGS_LIMIT_BYTES);
-    const outcome = this.folder?.append(FINDINGS_FILE, `${JSON.stringify(finding)}\n`) ?? "unavailable";
-    if (outcome !== "written") this.droppedFindings++;
+    const { folder } = this;
+    folder?.rotate(FINDINGS_FILE, FINDINGS_FILE_ASIDE, folder.limitBytes * FINDINGS_SHARE);
+    if (folder?.append(FINDINGS_FILE, `${JSON.stringify(finding)}\n`) !== "written") this.droppedFindings++;
   }
 
   private tell(finding: Finding): void {

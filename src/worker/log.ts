@@ -10,7 +10,8 @@ import type { AgentFolder } from "../export/folder";
 
 const LOG_FILE = "agent.log";
 const LOG_FILE_ASIDE = "agent.1.log";
-const LOG_FILE_LIMIT_BYTES = 1024 * 1024;
+/** Share of the folder: 1 MiB in the default one; as much again is kept aside. */
+const LOG_FILE_SHARE = 1 / 64;
 const STDERR = 2;
 
 export type LineSink = (line: string) => void;
@@ -72,7 +73,7 @@ export class AgentLog {
       this.droppedLines++;
       return;
     }
-    this.folder.rotate(LOG_FILE, LOG_FILE_ASIDE, LOG_FILE_LIMIT_BYTES);
+    this.folder.rotate(LOG_FILE, LOG_FILE_ASIDE, this.folder.limitBytes * LOG_FILE_SHARE);
     if (this.folder.append(LOG_FILE, line) !== "written") this.droppedLines++;
   }
 }

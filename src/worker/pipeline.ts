@@ -11,9 +11,10 @@ import type { Attribution } from "../model/finding";
 import type { ProbeHello, ProbeMessage, ProbeReport, WorkerRequest, WorkerStart } from "../model/messages";
 import { HISTORY_SCHEMA, type HistoryHeader, type Observation } from "../model/observation";
 import { Dictionary } from "./dictionary";
+import { dropsOf } from "./drops";
 import { Findings } from "./findings";
 import { LevelReader } from "./level";
-import type { CaptureOutcome } from "./live-samples";
+import type { CaptureOutcome, LiveSamples } from "./live-samples";
 import type { AgentLog } from "./log";
 import { Profiles } from "./profiles";
 import { resumeLife } from "./resume";
@@ -209,6 +210,7 @@ export class Pipeline {
       liveBytes: outcome?.liveBytes ?? 0,
       labelledRatio: outcome?.labelledRatio ?? null,
     });
+    this.tellDrops(report, live);
     if (outcome !== null) this.profiles.offer(this.lives(), report.timeMillis, leak);
   }
 
@@ -273,6 +275,13 @@ export class Pipeline {
     );
   }
 
+  private tellDrops(report: ProbeReport, live: LiveSamples): void {
+    const own = { samples: live.droppedSamples, ledgerRows: live.droppedRows, names: this.dictionary.overflowCount };
+    for (const { key, code, message } of dropsOf(report.counts, own)) {
+      this.log.warnOnce(key, code, message, { thread: report.thread });
+    }
+  }
+
   private threadOf(number: number): ServiceThread | null {
     const known = this.threads.get(number);
     if (known !== undefined) return known;
@@ -290,7 +299,7 @@ export class Pipeline {
     return thread;
   }
 
-  private lives(): NonNullable<ServiceThread["live"]>[] {
+  private lives(): LiveSamples[] {
     const ordered = [...this.threads.values()].sort((a, b) => a.thread - b.thread);
     return ordered.flatMap((thread) => thread.live ?? []);
   }

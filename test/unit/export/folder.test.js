@@ -192,6 +192,33 @@ describe("the limit of the folder", () => {
     ]);
   });
 
+  it("takes files that nobody touched for a day, whoever has their process id now", () => {
+    const folder = open(place, 1 * MIB);
+    fill(folder, `history-${basicTime(Date.UTC(2026, 10, 20))}-${process.pid}.jsonl`, 2, 25 * 60);
+    folder.open();
+    folder.sweep(true);
+    assert.deepEqual(fs.readdirSync(place), []);
+  });
+
+  it("takes finished segments of live processes last, never the one being written", () => {
+    const folder = open(place, 3 * MIB);
+    const stem = `history-${basicTime(Date.UTC(2026, 10, 25))}-${process.pid}`;
+    for (const name of [`${stem}.jsonl`, ...[1, 2, 10].map((segment) => `${stem}.${segment}.jsonl`)])
+      fill(folder, name, 2, 0);
+    folder.open();
+    folder.sweep(true);
+    assert.deepEqual(fs.readdirSync(place), [`${stem}.10.jsonl`]);
+  });
+
+  it("removes what a killed process left half written", () => {
+    const folder = open(place);
+    fill(folder, `.write-${DEAD}-${profile(1, DEAD)}.tmp`, 1, 60);
+    fill(folder, `.write-${DEAD}-${profile(2, DEAD)}.tmp`, 1, 0);
+    folder.open();
+    folder.sweep(true);
+    assert.deepEqual(fs.readdirSync(place), [`.write-${DEAD}-${profile(2, DEAD)}.tmp`]);
+  });
+
   it("leaves the files of a process alone that may live in another container", () => {
     const folder = open(place, 1 * MIB);
     const fresh = `history-${basicTime(Date.UTC(2026, 10, 24))}-${DEAD}.jsonl`;

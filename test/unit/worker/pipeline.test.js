@@ -204,6 +204,18 @@ describe("bad input", () => {
     assert.equal(run.pipeline.dropped.threads, 6);
   });
 
+  it("that had to be dropped is told once, also when it goes on", () => {
+    const run = agent();
+    run.pipeline.handle(hello());
+    const counts = { ...report().counts, hookErrors: 2, droppedRecords: 5 };
+    for (let index = 0; index < 3; index++) run.pipeline.handle({ ...report(), counts });
+    const told = run.lines.slice(1).map((line) => [line.code, line.msg.slice(0, 24)]);
+    assert.deepEqual(told, [
+      ["ERR_LEAK_AGENT_LABELS", "5 owner rows were lost: "],
+      ["ERR_LEAK_AGENT_INTERNAL", "2 errors in the agent's "],
+    ]);
+  });
+
   it("of an unknown type is counted", () => {
     const run = agent();
     run.pipeline.handle({ type: "?" });
