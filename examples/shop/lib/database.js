@@ -19,7 +19,7 @@ function productRow(id) {
     price: 1_500 + ((id * 7_919) % 90_000),
     stock: (id * 31) % 120,
     tags: [color, kind, id % 2 === 0 ? "classic" : "new"],
-    description: `A ${color} ${kind} made of stained oak. It ships flat and takes ten minutes to build. `.repeat(4),
+    description: `A ${color} ${kind} made of stained oak. It ships flat and takes ten minutes to build. `.repeat(2),
   };
 }
 
@@ -32,13 +32,8 @@ function orderRow(id) {
 }
 
 function customerRow(id) {
-  return {
-    id,
-    name: `Customer ${id}`,
-    city: CITIES[id % CITIES.length],
-    points: (id * 37) % 5_000,
-    since: 2010 + (id % 15),
-  };
+  const spent = Array.from({ length: 12 }, (_, month) => ((id * 31 + month * 17) % 400) * 100);
+  return { id, name: `Customer ${id}`, city: CITIES[id % CITIES.length], since: 2010 + (id % 15), spent };
 }
 
 const products = Array.from({ length: PRODUCT_COUNT }, (_, id) => JSON.stringify(productRow(id)));

@@ -13,7 +13,7 @@ router.post(
   sessions,
   handler(async (request, response) => {
     const product = await findProduct(request.body.product);
-    const line = { ...priceLine(product, request.body.quantity), note: request.body.note, tags: product.tags };
+    const line = { ...priceLine(product, request.body.quantity), note: request.body.note, product };
     request.session.lines = [...(request.session.lines ?? []), line].slice(-20);
     response.status(201).json({ lines: request.session.lines, total: totalOf(request.session.lines) });
   }),

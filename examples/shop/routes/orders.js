@@ -18,7 +18,7 @@ router.get(
   "/",
   handler(async (request, response) => {
     const page = Number(request.query.page) || 0;
-    const orders = await findOrders(page * 6, 6);
+    const orders = await findOrders(page * 4, 4);
     response.json({ page, orders: await Promise.all(orders.map(describeOrder)) });
   }),
 );
@@ -30,7 +30,7 @@ router.get(
     const order = await findOrder(request.params.id);
     log.order("placed at %d in %s", order.placedAt, order.city);
     const described = await describeOrder(order);
-    log.lines("%d lines, total %d", described.lines.length, described.total);
+    for (const [index, line] of described.lines.entries()) log.line(index + 1)("%s x %d", line.sku, line.quantity);
     response.json(described);
   }),
 );

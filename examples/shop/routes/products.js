@@ -13,7 +13,7 @@ router.get(
   "/",
   handler(async (request, response) => {
     const page = Number(request.query.page) || 0;
-    const products = await scanProducts(page * 12, 12);
+    const products = await scanProducts(page * 8, 8);
     response.json({ page, items: products.map((product) => ({ sku: product.sku, card: productCard(product) })) });
   }),
 );

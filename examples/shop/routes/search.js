@@ -11,7 +11,7 @@ router.get(
   "/",
   handler(async (request, response) => {
     const words = String(request.query.q ?? "").toLowerCase();
-    const candidates = await scanProducts(words.length * 40, 40);
+    const candidates = await scanProducts(words.length * 40, 16);
     const hits = candidates
       .map((product) => ({ product, at: `${product.title} ${product.tags.join(" ")}`.indexOf(words.split(" ")[0]) }))
       .filter(({ at }) => at >= 0)

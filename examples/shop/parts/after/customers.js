@@ -3,13 +3,14 @@ const DataLoader = require("dataloader");
 const { findCustomers } = require("../../lib/database.js");
 
 function toCustomer(row) {
-  const level = row.points > 4_000 ? 3 : row.points > 2_000 ? 2 : row.points > 500 ? 1 : 0;
+  const total = row.spent.reduce((sum, cents) => sum + cents, 0);
+  const level = total > 300_000 ? 3 : total > 200_000 ? 2 : total > 50_000 ? 1 : 0;
   return {
     id: row.id,
     level,
     address: { city: row.city, zone: row.id % 9 },
     terms: { days: 14 + level * 7, limit: 50_000 * (level + 1), discount: level / 100 },
-    contact: { language: row.id % 3, channels: [row.id % 2, row.id % 5] },
+    months: row.spent.map((cents, month) => ({ month, cents, rebate: Math.round(cents * 0.01 * level) })),
     since: row.since,
   };
 }

@@ -2,7 +2,7 @@
 const { LRUCache } = require("lru-cache");
 const { priceLine } = require("../../lib/pricing.js");
 
-const STEPS = [1, 3, 10, 25];
+const STEPS = [1, 2, 3, 5, 10, 20, 50, 100];
 const offers = new LRUCache({ max: 500, ttl: 5_000 });
 
 function computeOffer(product, customer) {

@@ -2,13 +2,16 @@
 const debug = require("debug");
 
 const order = debug("shop:order");
-const lines = order.extend("lines");
+const line = order.extend("line");
 
 /** Loggers that write the order's number in front of each message. */
 function orderLog(id) {
   return {
     order: (message, ...values) => order(`%s ${message}`, id, ...values),
-    lines: (message, ...values) => lines(`%s ${message}`, id, ...values),
+    line:
+      (number) =>
+      (message, ...values) =>
+        line(`%s:%d ${message}`, id, number, ...values),
   };
 }
 

@@ -4,7 +4,7 @@ const debug = require("debug");
 /** Loggers that carry the order's number in their namespace. */
 function orderLog(id) {
   const order = debug(`shop:order:${id}`);
-  return { order, lines: order.extend("lines") };
+  return { order, line: (number) => order.extend(`line:${number}`) };
 }
 
 module.exports = { orderLog };

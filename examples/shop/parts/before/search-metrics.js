@@ -6,11 +6,16 @@ const searches = new Counter({
   help: "Searches by words",
   labelNames: ["words", "found"],
 });
-const hits = new Histogram({ name: "shop_search_hits", help: "Hits of one search", buckets: [0, 1, 5, 20, 100] });
+const hits = new Histogram({
+  name: "shop_search_hits",
+  help: "Hits of one search by words",
+  labelNames: ["words"],
+  buckets: [0, 1, 5, 20, 100],
+});
 
 function countSearch(words, hitCount) {
   searches.inc({ words, found: hitCount > 0 ? "yes" : "no" });
-  hits.observe(hitCount);
+  hits.observe({ words }, hitCount);
 }
 
 module.exports = { countSearch };
