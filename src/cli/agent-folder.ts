@@ -2,18 +2,22 @@
  * Runs in the CLI process. Owns finding an agent's folder and reading the findings and the list of lives in it.
  * Must only read: the service may be writing at the same time.
  */
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { readConfiguration } from "../config";
 import { AgentError } from "../errors";
 import { listFolder } from "../export/folder";
 import { FINDING_SCHEMA, type Finding } from "../model/finding";
+import type { HistoryHeader } from "../model/observation";
 
 /** Older findings first: the second file is where the writer goes on. */
 const FINDINGS_FILES = ["findings.1.jsonl", "findings.jsonl"] as const;
 
 /** Processes whose histories were last written within this time of each other ran at the same time. */
 const MINIMUM_TOLERANCE_MILLIS = 60_000;
+
+/** Enough for the first line of a history file. */
+const HEADER_BYTES = 16_384;
 
 /** One life of one process of the service. */
 export interface Life {
@@ -90,6 +94,29 @@ export function listLives(folder: string): Life[] {
     });
   }
   return [...lives.values()].sort((a, b) => a.startMillis - b.startMillis || a.processId - b.processId);
+}
+
+/** The folder that the service's own files lie in, as its newest history says; null when none can tell. */
+export function applicationRoot(folder: string): string | null {
+  const newest = listLives(folder).at(-1);
+  if (newest === undefined) return null;
+  try {
+    const header = JSON.parse(firstLine(newest.historyFile)) as Partial<HistoryHeader>;
+    return typeof header.applicationRoot === "string" && header.applicationRoot !== "" ? header.applicationRoot : null;
+  } catch {
+    return null; // Only the length of printed paths depends on it.
+  }
+}
+
+function firstLine(file: string): string {
+  const descriptor = openSync(file, "r");
+  try {
+    const head = Buffer.alloc(HEADER_BYTES);
+    const text = head.toString("utf8", 0, readSync(descriptor, head, 0, HEADER_BYTES, 0));
+    return text.slice(0, text.indexOf("\n"));
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 /** Lives that ran when the newest history was last written: one for a single process, all workers of a cluster. */

@@ -2,9 +2,9 @@
  * Runs in the CLI process. Owns `leak-agent diff`: the lines that grew most between two profiles or two points in time.
  */
 import { statSync } from "node:fs";
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
 import { AgentError } from "../errors";
-import { requireFolder } from "./agent-folder";
+import { applicationRoot, requireFolder } from "./agent-folder";
 import { PAGE_COLUMNS, wrap } from "./columns";
 import {
   type Command,
@@ -87,13 +87,10 @@ interface Comparison {
 }
 
 async function run(input: CommandInput): Promise<number> {
-  const options: ComparisonOptions = {
-    by: choiceOption(input, "by", GROUPINGS, "line"),
-    route: textOption(input, "route"),
-    root: process.cwd(),
-  };
+  const by = choiceOption(input, "by", GROUPINGS, "line");
   const topCount = integerOption(input, "top", 1, 1_000, DEFAULT_ROWS);
   const pairs = choosePairs(input);
+  const options: ComparisonOptions = { by, route: textOption(input, "route"), root: rootOf(pairs) };
   const progress = startProgress("Reading profiles", input.terminal.stderr, input.options["progress"] === true);
   const comparisons = pairs.map((pair, index) => {
     progress.update(index / pairs.length);
@@ -104,6 +101,12 @@ async function run(input: CommandInput): Promise<number> {
   if (input.options["json"] === true) input.terminal.printJson(toJson(comparisons, options, topCount));
   else for (const comparison of comparisons) printComparison(input, comparison, topCount);
   return EXIT_NO_LEAK;
+}
+
+/** Files are named relative to the service where its history tells where it lies, else to the current directory. */
+function rootOf([first]: readonly ChosenPair[]): string {
+  const recorded = first === undefined || first.processId === null ? null : applicationRoot(dirname(first.after));
+  return recorded ?? process.cwd();
 }
 
 interface ChosenPair {

@@ -6,7 +6,16 @@ const { join } = require("node:path");
 const test = require("node:test");
 const { gzipSync } = require("node:zlib");
 const { ProfileBuilder, profileName } = require("../../../dist/export/pprof-file");
-const { CLI, START_MILLIS, cleanEnvironment, runCli, temporaryFolder, writeProfile } = require("./fixtures");
+const {
+  CLI,
+  LEAKING,
+  START_MILLIS,
+  cleanEnvironment,
+  runCli,
+  temporaryFolder,
+  writeHistory,
+  writeProfile,
+} = require("./fixtures");
 
 const HOUR = 3_600_000;
 const KIB = 1024;
@@ -285,4 +294,7 @@ test("diff reads what the agent's own encoder writes: sampled objects scaled up,
   assert.equal(rows[1].sizeDifferenceBytes, 0);
   const byLine = await runCli(["diff", folder, "--from", "-2h"]);
   assert.match(byLine.stdout, /^\/srv\/app\/a\.js:9: size=/m);
+  writeHistory(folder, { ...LEAKING, seconds: 5 });
+  const beside = await runCli(["diff", folder, "--from", "-2h"]);
+  assert.match(beside.stdout, /^a\.js:9: size=/m, "relative to the service, as its history tells");
 });
