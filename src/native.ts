@@ -45,12 +45,22 @@ export interface CounterView {
   readonly intervalBytes: number;
 }
 
+/**
+ * @param ordinals the same array in every call: read it during the call.
+ * @param stores `undefined` without a context, AGENT_STORE inside the agent.
+ * @param count how many entries of both count, 1-256.
+ */
 export type DrainedSamples = (ordinals: Float64Array, stores: readonly unknown[], count: number) => void;
 
 export interface NativeAddon {
   /** V8 major.minor this process runs, such as `13.6`. */
   readonly v8MajorMinor: string;
-  /** Starts V8's sampler in this isolate with GC hooks and a cleanup hook that stops it; never with kSamplingForceGC. */
+  /**
+   * Starts V8's sampler in this isolate; a cleanup hook stops it with the environment. Never with kSamplingForceGC.
+   * @param intervalBytes 1-1e12; an even number is taken as one less, so that another tool's sampler cannot pass for ours.
+   * @param stackDepth 1-255.
+   * @returns `failed` for arguments out of range, and while ours runs already.
+   */
   startSampler(intervalBytes: number, stackDepth: number): StartResult;
   /** Stops our sampler; does nothing when it is not ours. */
   stopSampler(): void;

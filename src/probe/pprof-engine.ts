@@ -11,13 +11,13 @@ import type { StartResult } from "../native";
 import type { EngineResult, SamplingEngine } from "./engine";
 import { type AllocationTreeNode, SyntheticCaptures, sampledCount } from "./synthetic-capture";
 
-/** Each capture blocks the main thread for 40-170 ms at 8-22 thousand nodes (docs/decisions). */
+/** Each capture blocks the main thread for 40-170 ms at 8-22 thousand nodes (docs/decisions/0003). */
 const CAPTURE_SPACING_MILLIS = 600_000;
 const LOAD_TEST_CAPTURES_PER_HORIZON = 10;
 
 /**
  * Node lines on which a process with pprof's sampler left on survives every way out. Not 24: `pprof` has no environment
- * cleanup hook, and there 7 of 11 ways out died (SIGSEGV, `double free`). Stopping in an `exit` listener mends those that
+ * cleanup hook, and there 6 of 11 ways out died (SIGSEGV, `double free`). Stopping in an `exit` listener mends those that
  * run it, but the service may remove our listener, and then it dies again (3 of 3). 20, 22 and 26: none died.
  */
 const SAFE_NODE_MAJORS: ReadonlySet<number> = new Set([20, 22, 26]);
