@@ -70,12 +70,10 @@ async function leave(way, folder) {
  */
 function masked(stderr) {
   return stderr
-    .replace(/<--- Last few GCs --->[\s\S]*<--- JS stacktrace --->/, "<--- Last few GCs ---><--- JS stacktrace --->")
+    .replace(/<--- Last few GCs --->[\s\S]*?FATAL ERROR: .* - JavaScript/, "<GC table> FATAL ERROR: - JavaScript")
     .split("\n")
     .filter((line) => !/callbackTrampoline \(node:internal\/async_hooks/.test(line))
     .filter((line) => !/^\s*\d+: 0x[0-9a-f]+/.test(line))
-    .map((line) =>
-      line.replace(/0x[0-9a-f]+/g, "<address>").replace(/FATAL ERROR: .* - JavaScript/, "FATAL ERROR: - JavaScript"),
-    )
+    .map((line) => line.replace(/0x[0-9a-f]+/g, "<address>"))
     .join("\n");
 }
