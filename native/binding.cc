@@ -36,7 +36,7 @@ void StartSampler(const Info& info) {
   if (info.Length() == 2 && info[0]->IsNumber() && info[1]->IsUint32()) {
     const double interval_bytes = info[0].As<v8::Number>()->Value();
     const uint32_t stack_depth = info[1].As<v8::Uint32>()->Value();
-    if (interval_bytes >= 1 && interval_bytes <= 1e12 && stack_depth <= 255) {
+    if (interval_bytes >= 1 && interval_bytes <= 2e9 && stack_depth <= 255) {
       result = SamplerOf(info).Start(static_cast<uint64_t>(interval_bytes), static_cast<int>(stack_depth));
     }
   }

@@ -57,7 +57,7 @@ export interface NativeAddon {
   readonly v8MajorMinor: string;
   /**
    * Starts V8's sampler in this isolate; a cleanup hook stops it with the environment. Never with kSamplingForceGC.
-   * @param intervalBytes 1-1e12; an even number is taken as one less, so that another tool's sampler cannot pass for ours.
+   * @param intervalBytes 1-2e9; an even number is taken as one less, so that another tool's sampler cannot pass for ours.
    * @param stackDepth 1-255.
    * @returns `failed` for arguments out of range, and while ours runs already.
    */
