@@ -76,6 +76,10 @@ export class Dictionary {
     return this.frames.push(frame) - 1;
   }
 
+  get stackCount(): number {
+    return this.stackByKey.size;
+  }
+
   /** @param frames root to leaf. */
   stackIndex(frames: readonly number[]): number {
     const key = frames.join(",");

@@ -13,6 +13,11 @@ import { OwnerLedger } from "./owner-ledger";
 
 /** Three times what a service at the default budget holds; beyond it new samples are not followed, counted. */
 const MAX_LIVE_SAMPLES = 60_000;
+/**
+ * Call paths are told to the detector as soon as they are seen, also those of samples that will die: who calls whom is
+ * seen only until V8 inlines it. Beyond this many, only paths of mature samples are.
+ */
+const MAX_EARLY_STACKS = 8_000;
 /** A sample often dies at its second mark-compact, so one is not enough (shared/detector.md). */
 const MATURITY_MAJOR_GCS = 2;
 /** A request open for longer (a stream, a socket) cannot be waited for: its samples mature without a route. */
@@ -166,6 +171,7 @@ export class LiveSamples {
       this.droppedSamples++;
       return;
     }
+    if (this.dictionary.stackCount < MAX_EARLY_STACKS) this.nodes.stackIndex(nodeId);
     const resumed = this.captureNumber === 1 ? this.resumedMatured.get(ordinal) : undefined;
     const kind = resumed?.kind ?? (this.labelsFailed ? "unattributed" : null);
     const sample: LiveSample = {

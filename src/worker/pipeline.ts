@@ -29,6 +29,7 @@ const MAX_THREADS = 64;
 const WINDOWS_PER_HORIZON = 30;
 const MIN_WINDOW_MILLIS = 1_000;
 const MAX_WINDOW_MILLIS = 60_000;
+const STARTS_ANEW = "the agent's worker was restarted; without a folder its history starts anew";
 /** Names are asked for again at most this often per thread. */
 const RESEND_MILLIS = 5_000;
 
@@ -105,31 +106,20 @@ export class Pipeline {
   /** In a worker that replaces a dead one: goes on where this life's own history ends. */
   async resume(): Promise<void> {
     const { folder, start } = this.options;
+    this.started = true; // The first worker told what works.
     if (folder === null) {
-      this.log.warn(
-        "ERR_LEAK_AGENT_WORKER",
-        "the agent's worker was restarted; without a folder its history starts anew",
-      );
+      this.log.warn("ERR_LEAK_AGENT_WORKER", STARTS_ANEW);
       return;
     }
+    const { path } = folder;
     try {
-      const life = await resumeLife(
-        folder.path,
-        start.processStartMillis,
-        this.processId,
-        this.detector,
-        this.dictionary,
-      );
+      const life = await resumeLife(path, start.processStartMillis, this.processId, this.detector, this.dictionary);
       this.resumedThreads = life.threads;
-      this.log.warn(
-        "ERR_LEAK_AGENT_WORKER",
-        `the agent's worker was restarted and goes on with ${life.observationCount} observations of its history`,
-      );
+      if (life.observationCount === 0) this.log.warn("ERR_LEAK_AGENT_WORKER", STARTS_ANEW);
+      else this.log.info(`the agent's worker goes on with ${life.observationCount} observations of its history`);
     } catch (error) {
-      this.log.warn(
-        "ERR_LEAK_AGENT_HISTORY",
-        `the agent's worker was restarted and lost a part of its history: ${(error as Error).message}`,
-      );
+      const why = (error as Error).message;
+      this.log.warn("ERR_LEAK_AGENT_HISTORY", `the restarted worker of the agent lost a part of its history: ${why}`);
     }
     this.history?.resume();
   }
