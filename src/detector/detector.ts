@@ -8,6 +8,7 @@ import type { OwnerKind, Route } from "../model/owner";
 import { type Clock, ExposureClock, HourClock } from "./exposure";
 import { contrastRecord, growthRate, growthRecord } from "./growth";
 import { type Evaluation, evaluate, type HypothesisContext, startGrid } from "./hypothesis";
+import { seeThroughInlining } from "./inlining";
 import { explainedBy, forecastOf, headroomOf, impactOf, LevelHistory } from "./level-trend";
 import { type NamedSite, nameSites } from "./naming";
 import { OwnerState, type TrackedSite } from "./owner-state";
@@ -146,6 +147,7 @@ export class Detector {
       if (owner.tracked.has(site.frame) || owner.tracked.size >= MAX_TRACKED_PER_OWNER) continue;
       const tracked: TrackedSite = {
         frame: site.frame,
+        namedFrame: site.frame,
         verdict: "inconclusive",
         previousVerdict: null,
         sequence: 0,
@@ -159,6 +161,7 @@ export class Detector {
     for (const tracked of owner.tracked.values()) {
       const next = this.nextVerdict(owner, tracked, namedFrames, now);
       if (next === null || next === tracked.verdict) continue;
+      if (!isStanding(tracked.verdict)) tracked.namedFrame = this.nameOf(owner, tracked.frame);
       if (next === "leak" && this.mergesIntoAnother(owner, tracked)) continue;
       tracked.previousVerdict = tracked.sequence === 0 ? null : tracked.verdict;
       tracked.verdict = next;
@@ -196,14 +199,25 @@ export class Detector {
     return supported === "watch" ? null : "retracted";
   }
 
+  private nameOf(owner: OwnerState, frame: number): number {
+    const living = [...this.store.of(owner.key)].filter(
+      (sample) =>
+        sample.freedMillis === Number.POSITIVE_INFINITY &&
+        !sample.container &&
+        this.stacks.candidatesOf(sample.stack).includes(frame),
+    );
+    return seeThroughInlining(frame, living, this.stacks);
+  }
+
   /** One site leaking on several routes is one finding, named after the route with the most bytes per exposure. */
   private mergesIntoAnother(owner: OwnerState, tracked: TrackedSite): boolean {
     for (const other of this.owners.values()) {
       if (other === owner) continue;
-      const site = other.tracked.get(tracked.frame);
-      if (site === undefined || !isStanding(site.verdict)) continue;
-      tracked.mergedInto = other.key;
-      return true;
+      for (const site of other.tracked.values()) {
+        if (site.namedFrame !== tracked.namedFrame || !isStanding(site.verdict)) continue;
+        tracked.mergedInto = other.key;
+        return true;
+      }
     }
     return false;
   }
@@ -214,7 +228,7 @@ export class Detector {
     const living = own.filter((sample) => sample.freedMillis === Number.POSITIVE_INFINITY && !sample.container);
     const context = this.contextOf(owner, samples, now);
     const evaluation = owner.evaluations.get(tracked.frame) ?? evaluate(own, owner.siteOrder(tracked.frame), context, startGrid(context));
-    const site = this.stacks.frames[tracked.frame];
+    const site = this.stacks.frames[tracked.namedFrame];
     if (site === undefined) return null;
     const startMillis = evaluation?.startMillis ?? owner.clock.originMillis();
     const ageMillis = evaluation?.ageMillis ?? 0;
@@ -250,7 +264,7 @@ export class Detector {
       otherRoutes: elsewhere.leakingRoutes,
       site,
       siteShareRatio: share(living.length, ownerLiving.length),
-      siteInlined: commonStack !== null && this.stacks.leaf(commonStack) !== tracked.frame,
+      siteInlined: commonStack !== null && this.stacks.leaf(commonStack) !== tracked.namedFrame,
       path: commonStack === null ? [] : this.pathOf(commonStack),
       applicationFrame: commonStack === null ? null : this.stacks.nearestApplication(commonStack),
       growth,

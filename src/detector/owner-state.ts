@@ -6,6 +6,8 @@ import type { Evaluation } from "./hypothesis";
 /** A site that has, or had, a verdict. */
 export interface TrackedSite {
   readonly frame: number;
+  /** The function that is named: `frame`, or one that V8 inlined into it. Fixed once the site stands as a leak. */
+  namedFrame: number;
   verdict: VerdictName;
   previousVerdict: VerdictName | null;
   sequence: number;

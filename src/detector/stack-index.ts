@@ -5,13 +5,33 @@ export class StackIndex {
   readonly frames: Frame[] = [];
   private readonly stacks: (readonly number[])[] = [];
   private readonly candidates: (readonly number[] | undefined)[] = [];
+  /** Stacks by function, in the order in which they were first seen. */
+  private readonly through = new Map<number, number[]>();
 
   addFrames(frames: readonly Frame[]): void {
     for (const frame of frames) this.frames.push(frame);
   }
 
   addStacks(stacks: readonly (readonly number[])[]): void {
-    for (const stack of stacks) this.stacks.push(stack);
+    for (const stack of stacks) {
+      const index = this.stacks.push(stack) - 1;
+      for (const frame of new Set(stack)) {
+        const known = this.through.get(frame);
+        if (known === undefined) this.through.set(frame, [index]);
+        else known.push(index);
+      }
+    }
+  }
+
+  /** Indexes of the stacks that a function is on, ascending: the order in which they were first seen. */
+  stacksThrough(frame: number): readonly number[] {
+    return this.through.get(frame) ?? [];
+  }
+
+  /** The nameable functions below `frame` in a stack, towards the leaf. */
+  chainBelow(index: number, frame: number): readonly number[] {
+    const stack = this.stack(index);
+    return stack.slice(stack.lastIndexOf(frame) + 1).filter((below) => isNamable(this.frames[below]?.file ?? ""));
   }
 
   /** Frame indexes, root to leaf. */
