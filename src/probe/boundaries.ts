@@ -5,7 +5,7 @@
 import { type AsyncHook, AsyncResource, createHook } from "node:async_hooks";
 import type { LabelMechanism } from "../model/messages";
 import { OWNER_AGENT, OWNER_BACKGROUND, OWNER_UNATTRIBUTED, type OwnerToken } from "../model/owner";
-import { AGENT_STORE, CONTROL_INSIDE_AGENT } from "../native";
+import { AGENT_STORE, CONTROL_INSIDE_AGENT, CONTROL_RING_LENGTH } from "../native";
 import type { LabelSource } from "./engine";
 import type { OrdinalReader } from "./ordinal-reader";
 import type { OwnerLedger } from "./owner-ledger";
@@ -111,6 +111,9 @@ export class HookLabels implements Labels {
   }
 }
 
+/** Samples that may wait in the addon's ring of 256 before a request drains it. */
+const MAX_WAITING = 64;
+
 /** V8's sampler itself notes the context of each sample; the addon hands them out once per loop turn. */
 export class InterposedLabels implements Labels {
   readonly mechanism = "interpose";
@@ -134,6 +137,8 @@ export class InterposedLabels implements Labels {
   }
 
   beginAgent(): void {
+    // Once per loop turn is too late for a turn that is full of requests.
+    if ((this.#control[CONTROL_RING_LENGTH] ?? 0) >= MAX_WAITING) this.source.drain();
     this.#control[CONTROL_INSIDE_AGENT] = (this.#control[CONTROL_INSIDE_AGENT] ?? 0) + 1;
   }
 

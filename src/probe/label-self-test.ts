@@ -55,6 +55,9 @@ export function testLabels(
     }
   } finally {
     engine.stop();
+    // What the last drain brought: ordinals of a sampler that is gone.
+    ledger.takeRanges();
+    ledger.takeRecords();
     // On lines where AsyncLocalStorage runs on async_hooks, its hook stays on otherwise.
     storage.disable();
   }
@@ -80,7 +83,6 @@ function runAndCompare(engine: SamplingEngine, ordinals: OrdinalReader, ledger: 
   const after = ordinals.read();
   const buffer = engine.capture();
   const ranges = ledger.takeRanges();
-  ledger.takeRecords();
   if (buffer === null || kept.length === 0) return "no capture";
   const owners = new Map([
     ["allocateForFirstRecord", first.recordId],
