@@ -8,7 +8,7 @@ const { allocate, collect, collectGarbage } = require("./garbage.js");
 const { addon } = native.loadNative();
 const counters = addon.gcCounters;
 
-test("a full collection counts as one mark-compact, with its pause and the heap after it", async () => {
+test("a full collection counts as a mark-compact, with its pause and the heap after it", async () => {
   await collectGarbage();
   const kept = allocate(20_000_000);
   const majorsBefore = counters[native.GC_MAJOR_COUNT];
@@ -16,7 +16,9 @@ test("a full collection counts as one mark-compact, with its pause and the heap 
   const start = process.hrtime.bigint();
   collect();
   const elapsed = Number(process.hrtime.bigint() - start);
-  assert.equal(counters[native.GC_MAJOR_COUNT], majorsBefore + 1);
+  const majors = counters[native.GC_MAJOR_COUNT] - majorsBefore;
+  // Two when V8 was marking already: it ends that cycle first.
+  assert.ok(majors === 1 || majors === 2, `${majors} mark-compacts`);
   const pause = counters[native.GC_MAJOR_PAUSE_NANOS] - pauseBefore;
   assert.ok(pause > 0 && pause <= elapsed, `${pause} of ${elapsed} ns`);
   const withKept = counters[native.GC_POST_MAJOR_HEAP_BYTES];
