@@ -226,6 +226,7 @@ export class Pipeline {
     this.history?.append(observation);
     try {
       const findings = this.findings.record(this.detector.observe(observation));
+      if (findings.length > 0) this.names.maps.release();
       return findings.some((finding) => finding.verdict === "leak" || finding.verdict === "urgent");
     } catch (error) {
       this.dropped.detectorErrors++;

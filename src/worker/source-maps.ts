@@ -1,6 +1,6 @@
 /**
  * Runs on the agent's worker thread. Owns the way from a generated position to the original source.
- * Reads a map only when a finding asks for a frame of that file; keeps at most two maps, and forgets files.
+ * Reads a map only when a finding asks for a frame of that file; keeps at most two maps, and none between findings.
  */
 import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { dirname, isAbsolute, resolve } from "node:path";
@@ -10,6 +10,8 @@ import type { SourcePosition } from "../model/finding";
 
 /** A decoded map takes several times its text: larger ones are not worth a name (dd-trace-js#8009: 9 to 99 MB). */
 const MAX_MAP_BYTES = 32 * 1024 * 1024;
+/** Decoding takes about 12 bytes of heap per character of mappings: 72 MB of the worker's 256 MB, and briefly. */
+const MAX_MAPPINGS_LENGTH = 6_000_000;
 const MAX_CACHED_MAPS = 2;
 const MAX_CACHED_FILES = 2_000;
 /** The comment of an external map stands at the end of the file. */
@@ -35,6 +37,11 @@ export class SourceMaps {
     if (found.source === null) found = originalPositionFor(map, { ...needle, bias: LEAST_UPPER_BOUND });
     if (found.source === null) return null;
     return { file: sourcePath(found.source), line: found.line, column: found.column + 1 };
+  }
+
+  /** Lets go of the decoded maps; the next question reads them again. */
+  release(): void {
+    this.maps.clear();
   }
 
   private mapOf(file: string): TraceMap | null {
@@ -66,6 +73,10 @@ export class SourceMaps {
       // Source texts are the largest part of a map and are never shown.
       const raw = JSON.parse(text.replace(/^\)\]\}'[^\n]*\n/, "")) as { sourcesContent?: unknown; mappings?: unknown };
       delete raw.sourcesContent;
+      if (typeof raw.mappings !== "string" || raw.mappings.length > MAX_MAPPINGS_LENGTH) {
+        this.skippedMaps++;
+        return null;
+      }
       const mapFile = url.startsWith("data:") ? file : resolve(dirname(file), decodeURI(url));
       return new TraceMap(raw as ConstructorParameters<typeof TraceMap>[0], mapFile);
     } catch {

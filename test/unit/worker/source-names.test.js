@@ -109,6 +109,16 @@ describe("original positions", () => {
     assert.equal(names.describe(frame(join(base, "ts/dist/no-such-file.js"), 2, 5)).original, null);
   });
 
+  it("are not looked for in a map whose mappings would fill the worker's heap", () => {
+    write("ts/dist/dense.js.map", { ...MAP, mappings: `${MAP.mappings}${",CAAC".repeat(1_300_000)}` });
+    assert.equal(originalOf("ts/dist/dense.js", code("dense.js.map")), null);
+  });
+
+  it("are read again after the maps were let go", () => {
+    names.maps.release();
+    assert.deepEqual(originalOf("ts/dist/again.js", code("metrics.js.map")), ORIGINAL);
+  });
+
   it("are not looked for in a map over the limit", () => {
     const path = write("ts/dist/huge.js.map", MAP);
     fs.truncateSync(path, 33 * 1024 * 1024);
