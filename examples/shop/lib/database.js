@@ -32,7 +32,7 @@ function orderRow(id) {
 }
 
 function customerRow(id) {
-  const spent = Array.from({ length: 12 }, (_, month) => ((id * 31 + month * 17) % 400) * 100);
+  const spent = Array.from({ length: 24 }, (_, month) => ((id * 31 + month * 17) % 400) * 100);
   return { id, name: `Customer ${id}`, city: CITIES[id % CITIES.length], since: 2010 + (id % 15), spent };
 }
 
@@ -75,4 +75,18 @@ async function findCustomers(ids) {
   return ids.map((id) => customerRow(Number(id)));
 }
 
-module.exports = { PRODUCT_COUNT, findCustomers, findOrder, findOrders, findProduct, findProducts, scanProducts };
+async function findDiscount(customer) {
+  await roundTrip();
+  return { customer, percent: (customer * 17) % 12 };
+}
+
+module.exports = {
+  findDiscount,
+  PRODUCT_COUNT,
+  findCustomers,
+  findOrder,
+  findOrders,
+  findProduct,
+  findProducts,
+  scanProducts,
+};

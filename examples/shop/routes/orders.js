@@ -25,12 +25,14 @@ router.get(
 
 router.get(
   "/:id",
+  orderLog,
   handler(async (request, response) => {
-    const log = orderLog(request.params.id);
+    const { log } = request;
     const order = await findOrder(request.params.id);
     log.order("placed at %d in %s", order.placedAt, order.city);
     const described = await describeOrder(order);
-    for (const [index, line] of described.lines.entries()) log.line(index + 1)("%s x %d", line.sku, line.quantity);
+    log.lines("%d lines", described.lines.length);
+    log.prices("total %d", described.total);
     response.json(described);
   }),
 );

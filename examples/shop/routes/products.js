@@ -29,7 +29,7 @@ router.get(
   "/:id/offers/:customer",
   handler(async (request, response) => {
     const product = await findProduct(request.params.id);
-    const offer = offerFor(product, Number(request.params.customer));
+    const offer = await offerFor(product, Number(request.params.customer));
     response.json({ sku: product.sku, title: product.title, ...offer });
   }),
 );

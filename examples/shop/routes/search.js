@@ -9,6 +9,7 @@ const router = Router();
 
 router.get(
   "/",
+  countSearch,
   handler(async (request, response) => {
     const words = String(request.query.q ?? "").toLowerCase();
     const candidates = await scanProducts(words.length * 40, 16);
@@ -16,7 +17,7 @@ router.get(
       .map((product) => ({ product, at: `${product.title} ${product.tags.join(" ")}`.indexOf(words.split(" ")[0]) }))
       .filter(({ at }) => at >= 0)
       .sort((a, b) => a.at - b.at);
-    countSearch(words, hits.length);
+    Object.assign(response.locals, { words, hitCount: hits.length });
     response.json({ words, hits: hits.slice(0, 8).map(({ product }) => ({ sku: product.sku, title: product.title })) });
   }),
 );

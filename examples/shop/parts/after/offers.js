@@ -1,21 +1,18 @@
 "use strict";
 const { LRUCache } = require("lru-cache");
+const { findDiscount } = require("../../lib/database.js");
 const { priceLine } = require("../../lib/pricing.js");
 
 const STEPS = [1, 2, 3, 5, 10, 20, 50, 100];
 const offers = new LRUCache({ max: 500, ttl: 5_000 });
 
-function computeOffer(product, customer) {
-  const discount = (customer * 17 + product.id) % 12;
+async function computeOffer(product, customer) {
+  const { percent } = await findDiscount(customer);
   const steps = STEPS.map((quantity) => {
     const { net, gross } = priceLine(product, quantity);
-    return {
-      quantity,
-      net: net - Math.round((net * discount) / 100),
-      gross: gross - Math.round((gross * discount) / 100),
-    };
+    return { quantity, net: Math.round(net * (1 - percent / 100)), gross: Math.round(gross * (1 - percent / 100)) };
   });
-  return { product: product.id, customer, discount, steps, validUntil: Date.now() + 5_000 };
+  return { product: product.id, customer, percent, steps, validUntil: Date.now() + 5_000 };
 }
 
 /** A customer's prices for a product; good for five seconds. */

@@ -2,17 +2,18 @@
 const debug = require("debug");
 
 const order = debug("shop:order");
-const line = order.extend("line");
+const lines = order.extend("lines");
+const prices = order.extend("prices");
 
-/** Loggers that write the order's number in front of each message. */
-function orderLog(id) {
-  return {
+/** Middleware: loggers that write the order's number in front of each message. */
+function orderLog(request, _response, next) {
+  const { id } = request.params;
+  request.log = {
     order: (message, ...values) => order(`%s ${message}`, id, ...values),
-    line:
-      (number) =>
-      (message, ...values) =>
-        line(`%s:%d ${message}`, id, number, ...values),
+    lines: (message, ...values) => lines(`%s ${message}`, id, ...values),
+    prices: (message, ...values) => prices(`%s ${message}`, id, ...values),
   };
+  next();
 }
 
 module.exports = { orderLog };

@@ -4,9 +4,14 @@ const { Counter, Histogram } = require("prom-client");
 const searches = new Counter({ name: "shop_searches_total", help: "Searches", labelNames: ["found"] });
 const hits = new Histogram({ name: "shop_search_hits", help: "Hits of one search", buckets: [0, 1, 5, 20, 100] });
 
-function countSearch(_words, hitCount) {
-  searches.inc({ found: hitCount > 0 ? "yes" : "no" });
-  hits.observe(hitCount);
+/** Middleware: counts the search once it is answered. */
+function countSearch(_request, response, next) {
+  response.once("finish", () => {
+    const { hitCount } = response.locals;
+    searches.inc({ found: hitCount > 0 ? "yes" : "no" });
+    hits.observe(hitCount);
+  });
+  next();
 }
 
 module.exports = { countSearch };

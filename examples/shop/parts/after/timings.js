@@ -3,24 +3,23 @@
 /** Count, total and longest by name: as many entries as there are phases. */
 const totals = new Map();
 
-function recordTiming(name, millis) {
-  const total = totals.get(name) ?? { name, count: 0, millis: 0, longest: 0 };
-  total.count++;
-  total.millis += millis;
-  total.longest = Math.max(total.longest, millis);
-  totals.set(name, total);
-}
-
 /** Runs one phase of a report and notes how long it took. */
 async function timed(name, phase) {
   const started = performance.now();
-  const result = await phase();
-  recordTiming(name, performance.now() - started);
-  return result;
+  try {
+    return await phase();
+  } finally {
+    const millis = performance.now() - started;
+    const total = totals.get(name) ?? { name, count: 0, millis: 0, longest: 0 };
+    total.count++;
+    total.millis += millis;
+    total.longest = Math.max(total.longest, millis);
+    totals.set(name, total);
+  }
 }
 
 function slowest(count) {
   return [...totals.values()].sort((a, b) => b.longest - a.longest).slice(0, count);
 }
 
-module.exports = { recordTiming, slowest, timed };
+module.exports = { slowest, timed };

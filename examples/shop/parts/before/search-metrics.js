@@ -13,9 +13,14 @@ const hits = new Histogram({
   buckets: [0, 1, 5, 20, 100],
 });
 
-function countSearch(words, hitCount) {
-  searches.inc({ words, found: hitCount > 0 ? "yes" : "no" });
-  hits.observe({ words }, hitCount);
+/** Middleware: counts the search once it is answered. */
+function countSearch(_request, response, next) {
+  response.once("finish", () => {
+    const { words, hitCount } = response.locals;
+    searches.inc({ words, found: hitCount > 0 ? "yes" : "no" });
+    hits.observe({ words }, hitCount);
+  });
+  next();
 }
 
 module.exports = { countSearch };
