@@ -261,7 +261,7 @@ export class LifeTally {
   private siteOf(stack: number): { name: string; via: string | null } {
     const index = this.stacks.candidatesOf(stack).at(-1) ?? this.stacks.leaf(stack);
     const frame = this.stacks.frames[index];
-    const near = this.stacks.nearestApplication(stack);
+    const near = this.stacks.nearestApplication(stack, index);
     const via = near === null || near === frame ? null : this.describe(near);
     return { name: frame === undefined ? "(unknown)" : this.describe(frame), via };
   }

@@ -8,7 +8,7 @@ import type { OwnerKind, Route } from "../model/owner";
 import { type Clock, ExposureClock, HourClock } from "./exposure";
 import { contrastRecord, growthRate, growthRecord } from "./growth";
 import { type Evaluation, evaluate, type HypothesisContext, startGrid } from "./hypothesis";
-import { seeThroughInlining } from "./inlining";
+import { nameBelow } from "./inlining";
 import { explainedBy, forecastOf, headroomOf, impactOf, LevelHistory } from "./level-trend";
 import { type NamedSite, nameSites } from "./naming";
 import { OwnerState, type TrackedSite } from "./owner-state";
@@ -158,7 +158,7 @@ export class Detector {
       owner.tracked.set(site.frame, tracked);
     }
     const namedFrames = new Map(named.map((site) => [site.frame, site]));
-    for (const tracked of owner.tracked.values()) {
+    for (const tracked of mostSurvivorsFirst(owner)) {
       const next = this.nextVerdict(owner, tracked, namedFrames, now);
       if (next === null || next === tracked.verdict) continue;
       if (!isStanding(tracked.verdict)) tracked.namedFrame = this.nameOf(owner, tracked.frame);
@@ -189,13 +189,13 @@ export class Detector {
         tracked.brokenSinceMillis = null;
         return supported;
       }
-    } else if (supported !== null && tracked.verdict === "watch") {
-      return "inconclusive"; // Still over threshold, but another function names the same samples better.
     }
     if (tracked.verdict === "retracted" || tracked.verdict === "inconclusive") return null;
     tracked.brokenSinceMillis ??= now;
     const patience = WITHDRAWAL_SHARE_OF_HORIZON * this.options.horizonMillis;
     if (now - tracked.brokenSinceMillis < patience) return null;
+    // Still over threshold, but for a while now another function names the same samples better.
+    if (supported !== null && tracked.verdict === "watch") return "inconclusive";
     return supported === "watch" ? null : "retracted";
   }
 
@@ -206,11 +206,16 @@ export class Detector {
         !sample.container &&
         this.stacks.candidatesOf(sample.stack).includes(frame),
     );
-    return seeThroughInlining(frame, living, this.stacks);
+    return nameBelow(frame, living, this.stacks);
   }
 
-  /** One site leaking on several routes is one finding, named after the route with the most bytes per exposure. */
+  /**
+   * What one route retains is one finding: an object graph is allocated in many places. One site leaking on several
+   * routes is one finding too. Owners without a route may have several unrelated ones.
+   */
   private mergesIntoAnother(owner: OwnerState, tracked: TrackedSite): boolean {
+    const standsHere = owner.hasRequests && [...owner.tracked.values()].some((site) => isStanding(site.verdict) && site !== tracked);
+    if (standsHere) return true;
     for (const other of this.owners.values()) {
       if (other === owner) continue;
       for (const site of other.tracked.values()) {
@@ -247,7 +252,7 @@ export class Detector {
       horizonMillis: this.options.horizonMillis,
     });
     const heldMillis = owner.heldMillis(tracked.frame, now);
-    const commonStack = mostCommonStack(living.length > 0 ? living : own);
+    const commonStack = this.representativeStack(tracked, living.length > 0 ? living : own);
     const ownerLiving = [...samples].filter((sample) => sample.freedMillis === Number.POSITIVE_INFINITY && !sample.container);
     const since = owner.clock.originMillis();
     return {
@@ -266,7 +271,7 @@ export class Detector {
       siteShareRatio: share(living.length, ownerLiving.length),
       siteInlined: commonStack !== null && this.stacks.leaf(commonStack) !== tracked.namedFrame,
       path: commonStack === null ? [] : this.pathOf(commonStack),
-      applicationFrame: commonStack === null ? null : this.stacks.nearestApplication(commonStack),
+      applicationFrame: commonStack === null ? null : this.stacks.nearestApplication(commonStack, tracked.namedFrame),
       growth,
       evidence: {
         method: "cohort",
@@ -297,6 +302,15 @@ export class Detector {
       requestedGcCount: this.requestedGcCount,
       supersededBy: null,
     };
+  }
+
+  /** The most common stack that shows the named function; one from before it was inlined when no sample does any more. */
+  private representativeStack(tracked: TrackedSite, samples: readonly StoredSample[]): number | null {
+    const { frame, namedFrame } = tracked;
+    const showing = samples.filter((sample) => this.stacks.stack(sample.stack).includes(namedFrame));
+    if (showing.length > 0) return mostCommonStack(showing);
+    const earlier = this.stacks.stacksThrough(namedFrame).find((stack) => this.stacks.stack(stack).includes(frame));
+    return earlier ?? mostCommonStack(samples);
   }
 
   /** The same function on other owners: what it retains there, and where it leaks too. */
@@ -446,6 +460,11 @@ export class Detector {
 
 function isStanding(verdict: VerdictName): boolean {
   return verdict === "leak" || verdict === "urgent" || verdict === "saturating";
+}
+
+function mostSurvivorsFirst(owner: OwnerState): TrackedSite[] {
+  const survivors = (site: TrackedSite): number => owner.evaluations.get(site.frame)?.survivors.length ?? 0;
+  return [...owner.tracked.values()].sort((a, b) => survivors(b) - survivors(a));
 }
 
 function kindOf(samples: readonly StoredSample[]): RouteKind {

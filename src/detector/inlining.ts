@@ -21,11 +21,14 @@ export interface SiteSample {
 }
 
 /**
- * The function that most likely allocates what is booked on `frame`: `frame` itself unless there is evidence of
- * inlining, else the deepest callee that holds 80 % of what lies below, else one of the package that does.
+ * The function to name for what is retained below `frame`.
+ * - Its own samples came from inlined callees, by evidence: the deepest callee that holds 80 % of what lies below, else
+ *   one of the package that does.
+ * - No single callee, but one package holds 80 % of all samples: the function of that package seen most often.
+ * - Otherwise `frame` itself.
  * Fails where a function allocates the retained object itself and an inlined callee allocates parts of it.
  */
-export function seeThroughInlining(frame: number, samples: readonly SiteSample[], stacks: StackIndex): number {
+export function nameBelow(frame: number, samples: readonly SiteSample[], stacks: StackIndex): number {
   const below: (readonly number[])[] = [];
   let skips = 0;
   for (const sample of samples) {
@@ -34,10 +37,12 @@ export function seeThroughInlining(frame: number, samples: readonly SiteSample[]
     below.push(restored.chain);
     if (restored.isSkip) skips++;
   }
+  if (below.length < MINIMUM_BELOW) return frame;
   const selfCount = samples.length - below.length;
-  if (selfCount < SELF_SHARE * samples.length || below.length < MINIMUM_BELOW) return frame;
-  if (skips < MINIMUM_SKIPS && !beganBelow(frame, samples, stacks)) return frame;
-  return deepestHolder(below) ?? packageHolder(below, stacks) ?? frame;
+  const isInlined =
+    selfCount >= SELF_SHARE * samples.length && (skips >= MINIMUM_SKIPS || beganBelow(frame, samples, stacks));
+  if (isInlined) return deepestHolder(below) ?? packageHolder(below, below.length, stacks) ?? frame;
+  return packageHolder(below, samples.length, stacks) ?? frame;
 }
 
 /** True when the first samples all lie below the function, and its own began later: the mark of an optimisation. */
@@ -79,8 +84,8 @@ function deepestHolder(chains: readonly (readonly number[])[]): number | null {
   return best?.frame ?? null;
 }
 
-/** The function seen most often in the one package that holds 80 % of the chains. */
-function packageHolder(chains: readonly (readonly number[])[], stacks: StackIndex): number | null {
+/** The function seen most often in the one package that holds 80 % of `sampleCount` samples. */
+function packageHolder(chains: readonly (readonly number[])[], sampleCount: number, stacks: StackIndex): number | null {
   const chainsOf = new Map<string, number>();
   const framesOf = new Map<string, Map<number, number>>();
   for (const chain of chains) {
@@ -96,7 +101,7 @@ function packageHolder(chains: readonly (readonly number[])[], stacks: StackInde
     }
   }
   for (const [folder, count] of chainsOf) {
-    if (count < HOLDS_SHARE * chains.length) continue;
+    if (count < HOLDS_SHARE * sampleCount) continue;
     const [most] = [...(framesOf.get(folder) ?? [])].sort((a, b) => b[1] - a[1]);
     return most?.[0] ?? null;
   }

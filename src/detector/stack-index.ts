@@ -59,10 +59,11 @@ export class StackIndex {
     return named;
   }
 
-  /** The frame of the service's own code nearest to the leaf, or null. */
-  nearestApplication(index: number): Frame | null {
+  /** The frame of the service's own code nearest to `site` (itself included), seen from there to the root, or null. */
+  nearestApplication(index: number, site: number): Frame | null {
     const stack = this.stack(index);
-    for (let i = stack.length - 1; i >= 0; i--) {
+    const at = stack.lastIndexOf(site);
+    for (let i = at < 0 ? stack.length - 1 : at; i >= 0; i--) {
       const frame = this.frames[stack[i] ?? -1];
       if (frame !== undefined && isApplicationFile(frame.file)) return frame;
     }
