@@ -165,7 +165,7 @@ describe("owners", () => {
     const { feed } = thread();
     const gc = { majorCount: 8 };
     const capture = { nodes: NODES, samples: samplesAt(4) };
-    feed({ ...ROUTES, timeMillis: 5_000, ledger: [[1, 10, 7]], windows: [[1_000, 10, 0]], capture, gc });
+    feed({ ...ROUTES, timeMillis: 5_000, ledger: [[4, 4, 7]], windows: [[1_000, 10, 0]], capture, gc });
     feed({ timeMillis: 6_000, records: [[7, 1, 9]] });
     const { outcome } = feed({ timeMillis: 7_000, capture, gc });
     assert.deepEqual([outcome.matured[0].kind, outcome.matured[0].route], ["request", 1]);
@@ -339,6 +339,12 @@ describe("records of ended requests", () => {
 });
 
 describe("requests", () => {
+  it("of a folded route count for the other one", () => {
+    const state = new ServiceThread(0, new Dictionary(), undefined);
+    state.absorbRoutes(report({ ...ROUTES, routeAliases: [[1, 2]] }));
+    assert.deepEqual(state.requestRows(report({ requests: [[1_000, 1, 3]] }), 1_000), [[1_000, 2, 3]]);
+  });
+
   it("of windows finer than the detector's clocks are added up, route by route", () => {
     const state = new ServiceThread(0, new Dictionary(), undefined);
     const requests = [
