@@ -102,11 +102,10 @@ function agentIsAwake(folder) {
   return filesBelow(folder).some((file) => /history/.test(file));
 }
 
+/** Complete lines only: the writer may be in the middle of one. */
 function jsonLines(file) {
-  return readFileSync(file, "utf8")
-    .split("\n")
-    .filter((line) => line.trim() !== "")
-    .map((line) => JSON.parse(line));
+  const lines = readFileSync(file, "utf8").split("\n").slice(0, -1);
+  return lines.filter((line) => line.trim() !== "").map((line) => JSON.parse(line));
 }
 
 /** Everything the agent wrote into its history below `folder`, in file order. */
