@@ -100,13 +100,14 @@ export class Detector {
   private lookAt(owner: OwnerState, now: number, transitions: Transition[]): void {
     const samples = this.store.of(owner.key);
     if (samples.size < MINIMUM_SAMPLES && owner.tracked.size === 0) return;
+    const followed = new Set([...owner.tracked.values()].map((site) => site.frame));
     if (owner.order < 0) owner.order = this.testedOwnerCount++;
     const samplesOf = this.byFunction(samples);
     const context = this.contextOf(owner, samples, now);
     const starts = startGrid(context);
     const evaluations = new Map<number, Evaluation>();
     for (const [frame, own] of samplesOf) {
-      if (own.length < MINIMUM_SAMPLES && !owner.tracked.has(frame)) continue;
+      if (own.length < MINIMUM_SAMPLES && !followed.has(frame)) continue;
       const evaluation = evaluate(own, owner.siteOrder(frame), context, starts);
       if (evaluation !== null) evaluations.set(frame, evaluation);
     }
@@ -139,29 +140,19 @@ export class Detector {
       const left = rest.length === own.length ? evaluation : reevaluate(rest, frame);
       if (left?.overThreshold) passing.set(frame, left);
     }
-    return nameSites(passing, samplesOf, this.stacks, reevaluate);
+    return nameSites(passing, samplesOf, this.stacks, reevaluate, starts[0]?.startMillis ?? 0);
   }
 
   private judgeAll(owner: OwnerState, named: readonly NamedSite[], now: number, transitions: Transition[]): void {
+    const current = new Set<number>();
     for (const site of named) {
-      if (owner.tracked.has(site.frame) || owner.tracked.size >= MAX_TRACKED_PER_OWNER) continue;
-      const tracked: TrackedSite = {
-        frame: site.frame,
-        namedFrame: site.frame,
-        verdict: "inconclusive",
-        previousVerdict: null,
-        sequence: 0,
-        firstSeenMillis: now,
-        brokenSinceMillis: null,
-        mergedInto: null,
-      };
-      owner.tracked.set(site.frame, tracked);
+      const namedFrame = this.nameOf(owner, site.frame);
+      current.add(namedFrame);
+      this.track(owner, site.frame, namedFrame, now);
     }
-    const namedFrames = new Map(named.map((site) => [site.frame, site]));
     for (const tracked of mostSurvivorsFirst(owner)) {
-      const next = this.nextVerdict(owner, tracked, namedFrames, now);
+      const next = this.nextVerdict(owner, tracked, current, now);
       if (next === null || next === tracked.verdict) continue;
-      if (!isStanding(tracked.verdict)) tracked.namedFrame = this.nameOf(owner, tracked.frame);
       if (next === "leak" && this.mergesIntoAnother(owner, tracked)) continue;
       tracked.previousVerdict = tracked.sequence === 0 ? null : tracked.verdict;
       tracked.verdict = next;
@@ -171,10 +162,30 @@ export class Detector {
     }
   }
 
+  /** V8 may inline a function while it is followed: its evidence then lies with its caller, its name stays. */
+  private track(owner: OwnerState, frame: number, namedFrame: number, now: number): void {
+    const known = owner.tracked.get(namedFrame);
+    if (known !== undefined) {
+      known.frame = frame;
+      return;
+    }
+    if (owner.tracked.size >= MAX_TRACKED_PER_OWNER) return;
+    owner.tracked.set(namedFrame, {
+      frame,
+      namedFrame,
+      verdict: "inconclusive",
+      previousVerdict: null,
+      sequence: 0,
+      firstSeenMillis: now,
+      brokenSinceMillis: null,
+      mergedInto: null,
+    });
+  }
+
   private nextVerdict(
     owner: OwnerState,
     tracked: TrackedSite,
-    named: ReadonlyMap<number, NamedSite>,
+    current: ReadonlySet<number>,
     now: number,
   ): VerdictName | null {
     const evaluation = owner.evaluations.get(tracked.frame) ?? null;
@@ -184,7 +195,7 @@ export class Detector {
       current: tracked.verdict,
     });
     const standing = isStanding(tracked.verdict);
-    if (supported !== null && (named.has(tracked.frame) || standing)) {
+    if (supported !== null && (current.has(tracked.namedFrame) || standing)) {
       if (!standing || supported !== "watch") {
         tracked.brokenSinceMillis = null;
         return supported;
@@ -240,7 +251,7 @@ export class Detector {
     const endMillis = Math.max(startMillis, Math.min(context.decidableMillis, now - ageMillis));
     const rate = growthRate(living, owner.clock, startMillis, endMillis);
     const growth = growthRecord(rate, living, owner.hasRequests ? owner.clock : null, startMillis, endMillis);
-    const elsewhere = this.elsewhere(owner, tracked.frame, startMillis, endMillis);
+    const elsewhere = this.elsewhere(owner, tracked, startMillis, endMillis);
     const contrast = contrastRecord({
       samples: living,
       clock: owner.clock,
@@ -256,7 +267,7 @@ export class Detector {
     const ownerLiving = [...samples].filter((sample) => sample.freedMillis === Number.POSITIVE_INFINITY && !sample.container);
     const since = owner.clock.originMillis();
     return {
-      key: `${owner.key}|${tracked.frame}`,
+      key: `${owner.key}|${tracked.namedFrame}`,
       sequence: tracked.sequence,
       timeMillis: now,
       firstSeenMillis: tracked.firstSeenMillis,
@@ -316,7 +327,7 @@ export class Detector {
   /** The same function on other owners: what it retains there, and where it leaks too. */
   private elsewhere(
     owner: OwnerState,
-    frame: number,
+    { frame, namedFrame }: TrackedSite,
     startMillis: number,
     endMillis: number,
   ): { bytes: number; requests: number; samples: number; leakingRoutes: string[] } {
@@ -338,9 +349,10 @@ export class Detector {
       const recentBytes = recent.reduce((sum, sample) => sum + sample.sizeBytes * sample.weight, 0);
       bytes += recentBytes;
       count += living.length;
-      const verdict = other.tracked.get(frame)?.verdict;
+      const site = other.tracked.get(namedFrame);
+      const verdict = site?.verdict;
       const name = this.routes[other.route]?.name;
-      const merged = other.tracked.get(frame)?.mergedInto === owner.key;
+      const merged = site?.mergedInto === owner.key;
       if (name !== undefined && exposure > 0 && (merged || (verdict !== undefined && isStanding(verdict)))) {
         leaking.push({ name, perExposure: recentBytes / exposure });
       }

@@ -16,10 +16,8 @@ export interface NamedSite {
   /** Frame index. */
   readonly frame: number;
   readonly evaluation: Evaluation;
-  /** Living survivors that have this function on their stack and belong to no earlier site. */
+  /** Living samples born in the later half of exposure that have it on their stack and belong to no earlier site. */
   readonly samples: readonly StoredSample[];
-  /** Share of the evidence that lies in functions below this one, 0..1. */
-  readonly belowRatio: number;
 }
 
 export type Reevaluate = (samples: readonly StoredSample[], frame: number) => Evaluation | null;
@@ -27,6 +25,7 @@ export type Reevaluate = (samples: readonly StoredSample[], frame: number) => Ev
 /**
  * @param passing evaluations over threshold, by frame index.
  * @param samplesOf all samples (dead ones too) with that function on their stack.
+ * @param sinceMillis births from here on count, the same for every function: their best starts differ.
  * @param reevaluate tests what is left of a hypothesis once earlier sites have taken their samples.
  */
 export function nameSites(
@@ -34,12 +33,13 @@ export function nameSites(
   samplesOf: ReadonlyMap<number, readonly StoredSample[]>,
   stacks: StackIndex,
   reevaluate: Reevaluate,
+  sinceMillis: number,
 ): NamedSite[] {
   const sites: NamedSite[] = [];
   const taken = new Set<StoredSample>();
   let candidates = new Map(passing);
   while (candidates.size > 0 && sites.length < MAX_SITES) {
-    const site = deepestHolder(candidates, stacks);
+    const site = deepestHolder(candidates, (frame) => livingSince(samplesOf.get(frame) ?? [], sinceMillis, taken), stacks);
     if (site === null) break;
     if (sites[0] !== undefined && site.samples.length < MINIMUM_GROUP_SHARE * sites[0].samples.length) break;
     sites.push(site);
@@ -49,24 +49,35 @@ export function nameSites(
   return sites;
 }
 
-function deepestHolder(candidates: ReadonlyMap<number, Evaluation>, stacks: StackIndex): NamedSite | null {
-  let most = 0;
-  for (const evaluation of candidates.values()) most = Math.max(most, evaluation.survivors.length);
-  let best: { frame: number; evaluation: Evaluation; depth: number } | null = null;
+function livingSince(
+  samples: readonly StoredSample[],
+  sinceMillis: number,
+  taken: ReadonlySet<StoredSample>,
+): readonly StoredSample[] {
+  return samples.filter(
+    (sample) =>
+      sample.freedMillis === Number.POSITIVE_INFINITY &&
+      sample.bornMillis >= sinceMillis &&
+      !sample.container &&
+      !taken.has(sample),
+  );
+}
+
+function deepestHolder(
+  candidates: ReadonlyMap<number, Evaluation>,
+  livingOf: (frame: number) => readonly StoredSample[],
+  stacks: StackIndex,
+): NamedSite | null {
+  const living = new Map([...candidates.keys()].map((frame) => [frame, livingOf(frame)]));
+  const most = Math.max(0, ...[...living.values()].map((samples) => samples.length));
+  let best: { site: NamedSite; depth: number } | null = null;
   for (const [frame, evaluation] of candidates) {
-    if (evaluation.survivors.length < HOLDS_SHARE * most) continue;
-    const depth = meanDepth(evaluation.survivors, frame, stacks);
-    if (best === null || depth > best.depth) best = { frame, evaluation, depth };
+    const samples = living.get(frame) ?? [];
+    if (samples.length === 0 || samples.length < HOLDS_SHARE * most) continue;
+    const depth = meanDepth(samples, frame, stacks);
+    if (best === null || depth > best.depth) best = { site: { frame, evaluation, samples }, depth };
   }
-  if (best === null) return null;
-  const { frame, evaluation } = best;
-  const below = evaluation.survivors.filter((sample) => stacks.leaf(sample.stack) !== frame).length;
-  return {
-    frame,
-    evaluation,
-    samples: evaluation.survivors,
-    belowRatio: evaluation.survivors.length === 0 ? 0 : below / evaluation.survivors.length,
-  };
+  return best?.site ?? null;
 }
 
 function retest(

@@ -5,9 +5,10 @@ import type { Evaluation } from "./hypothesis";
 
 /** A site that has, or had, a verdict. */
 export interface TrackedSite {
-  readonly frame: number;
-  /** The function that is named: `frame`, or one that V8 inlined into it. Fixed once the site stands as a leak. */
-  namedFrame: number;
+  /** The function whose samples are the evidence. */
+  frame: number;
+  /** The function that is named: `frame`, or one below it (src/detector/inlining.ts). */
+  readonly namedFrame: number;
   verdict: VerdictName;
   previousVerdict: VerdictName | null;
   sequence: number;
@@ -21,6 +22,7 @@ export interface TrackedSite {
 export class OwnerState {
   private readonly siteOrders = new Map<number, number>();
   private readonly overSince = new Map<number, number>();
+  /** By the named function. */
   readonly tracked: Map<number, TrackedSite> = new Map();
   evaluations: ReadonlyMap<number, Evaluation> = new Map();
   /** Order in which owners were first tested; decides the share of the error budget. -1 before. */
