@@ -166,11 +166,21 @@ function linesOf(file: string): string[] {
 function parseFinding(line: string): Finding | null {
   try {
     const value: unknown = JSON.parse(line);
-    if (typeof value !== "object" || value === null) return null;
-    return (value as Finding).schema === FINDING_SCHEMA ? (value as Finding) : null;
+    return isFinding(value) ? value : null;
   } catch {
     return null; // The last line of a process that died while writing; counted by the caller.
   }
+}
+
+/** The parts that are read without a question; a record of our schema that lacks one was not written by an agent. */
+const REQUIRED_PARTS = ["service", "agent", "route", "site", "growth", "evidence", "contrast", "explained"] as const;
+
+function isFinding(value: unknown): value is Finding {
+  if (typeof value !== "object" || value === null) return false;
+  const record = value as Record<string, unknown>;
+  const isWhole = REQUIRED_PARTS.every((part) => typeof record[part] === "object" && record[part] !== null);
+  const hasLists = ["otherRoutes", "path", "alternatives"].every((part) => Array.isArray(record[part]));
+  return record["schema"] === FINDING_SCHEMA && typeof record["verdict"] === "string" && isWhole && hasLists;
 }
 
 const SERIOUSNESS = ["urgent", "leak", "saturating", "watch", "acknowledged", "inconclusive", "retracted"];

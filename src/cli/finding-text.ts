@@ -11,7 +11,8 @@ import type { Style, Terminal } from "./terminal";
 const HOUR_MILLIS = 3_600_000;
 const SECOND_MILLIS = 1_000;
 
-const VERDICT_STYLES: Readonly<Record<VerdictName, readonly Style[]>> = {
+/** A verdict that a later agent has added is printed plainly. */
+const VERDICT_STYLES: Readonly<Partial<Record<VerdictName, readonly Style[]>>> = {
   urgent: ["bold", "red"],
   leak: ["bold", "red"],
   saturating: ["bold", "yellow"],
@@ -30,7 +31,7 @@ export function subject(finding: Finding): string {
 
 /** One line that says what stands. */
 export function headline(finding: Finding, terminal: Terminal): string {
-  const verdict = terminal.style(finding.verdict.toUpperCase(), ...VERDICT_STYLES[finding.verdict]);
+  const verdict = terminal.style(finding.verdict.toUpperCase(), ...(VERDICT_STYLES[finding.verdict] ?? []));
   return `${verdict} (${finding.impact})  ${terminal.style(subject(finding), "bold")}`;
 }
 

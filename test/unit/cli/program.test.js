@@ -1,6 +1,6 @@
 "use strict";
 const assert = require("node:assert/strict");
-const { readFileSync } = require("node:fs");
+const { readFileSync, writeFileSync } = require("node:fs");
 const { join, resolve } = require("node:path");
 const test = require("node:test");
 const { runCli, temporaryFolder, writeProfile } = require("./fixtures");
@@ -53,7 +53,6 @@ test("the program loads neither the preload, nor the probe, nor the addon", asyn
   const file = join(folder, "a.pb.gz");
   writeProfile(file, [["f", "/srv/a.js", 1, null, 1, 100]]);
   const spy = join(folder, "spy.js");
-  const { writeFileSync } = require("node:fs");
   writeFileSync(
     spy,
     `process.on("exit", () => {
@@ -70,4 +69,16 @@ test("the program loads neither the preload, nor the probe, nor the addon", asyn
     loaded.filter((name) => !/^(cli|detector|export|model)\/|^(config|errors)\.js$/.test(name)),
     [],
   );
+});
+
+test("a bug in the program itself exits 4 and asks to be reported", async (context) => {
+  const folder = temporaryFolder(context);
+  const breaks = join(folder, "breaks.js");
+  writeFileSync(breaks, 'require("node:fs").statSync = () => { throw new RangeError("made up"); };');
+  const { code, stdout, stderr } = await runCli(["diff", folder, "--from", "-1h"], {
+    env: { NODE_OPTIONS: `-r ${breaks}` },
+  });
+  assert.equal(code, 4);
+  assert.equal(stdout, "");
+  assert.match(stderr, /^leak-agent: internal error, please report it: RangeError: made up\n {4}at /);
 });

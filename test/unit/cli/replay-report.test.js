@@ -182,12 +182,27 @@ test("report counts only the latest change of each finding", async (context) => 
       time: "2026-11-25T11:00:00.000Z",
     },
   ]);
-  appendFileSync(join(folder, "findings.jsonl"), JSON.stringify(leak).slice(0, 300));
+  const foreign = [
+    '{"schema":"leak-agent.finding/1","verdict":"leak"}',
+    '{"schema":"leak-agent.finding/2"}',
+    "7",
+    "null",
+  ];
+  const cut = JSON.stringify(leak).slice(0, 300);
+  appendFileSync(join(folder, "findings.jsonl"), [...foreign, cut].join("\n"));
   const { code, stdout } = await runCli(["report", folder]);
   assert.equal(code, 0);
   assert.match(stdout, /^No leak found\n/);
   assert.match(stdout, /^RETRACTED /m);
-  assert.match(stdout, /1 line of the findings could not be read/);
+  assert.match(stdout, /5 lines of the findings could not be read/);
+});
+
+test("report prints a verdict that only a later agent knows", async (context) => {
+  const { folder, findings } = await leakingFolder(context);
+  writeFindings(folder, [{ ...findings[0], id: "0123456789ab", verdict: "fixed", addedLater: { any: 1 } }]);
+  const { code, stdout, stderr } = await runCli(["report", folder, "--all"]);
+  assert.equal(code, 1, stderr);
+  assert.match(stdout, /^FIXED \(\w+\) {2}GET /m);
 });
 
 test("report shows the processes that ran last, and marks a finding of one that is over", async (context) => {
