@@ -53,8 +53,8 @@ function rate(finding: Finding): string {
 
 function evidenceSentence(finding: Finding): string {
   const { evidence } = finding;
-  const freed = evidence.cohortsFreed === 0 ? "none was freed" : `${evidence.cohortsFreed} were freed`;
-  return `${evidence.cohortsMatured} cohorts matured since ${finding.firstSeenTime.slice(0, 19)}Z or before; ${freed}, the oldest living one is ${duration(evidence.oldestAgeSeconds)} old (${evidence.majorGcs} mark-compacts).`;
+  const freed = evidence.cohortsFreed === 0 ? "none was freed" : `${evidence.cohortsFreed} ${evidence.cohortsFreed === 1 ? "was" : "were"} freed`;
+  return `${evidence.cohortsMatured} cohorts of its allocations matured and ${freed}; the oldest living one is ${duration(evidence.oldestAgeSeconds)} old (${evidence.majorGcs} mark-compacts so far).`;
 }
 
 function steadinessSentence(finding: Finding): string {
