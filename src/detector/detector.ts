@@ -7,7 +7,7 @@ import type { Observation } from "../model/observation";
 import type { OwnerKind, Route } from "../model/owner";
 import { type Clock, ExposureClock, HourClock } from "./exposure";
 import { contrastRecord, growthRate, growthRecord } from "./growth";
-import { type Evaluation, evaluate, type HypothesisContext, startGrid } from "./hypothesis";
+import { type Evaluation, evaluate, forOrder, type HypothesisContext, startGrid } from "./hypothesis";
 import { nameBelow } from "./inlining";
 import { explainedBy, forecastOf, headroomOf, impactOf, LevelHistory } from "./level-trend";
 import { type NamedSite, nameSites } from "./naming";
@@ -30,6 +30,8 @@ const MINIMUM_SAMPLES = 8;
 const MAX_PATH_FRAMES = 16;
 /** Observations come from several threads; the owners are looked at no more often than this share of the horizon. */
 const LOOK_SPACING_SHARE = 1 / 60;
+/** A look takes time in proportion to the samples remembered: with more than this, looks come less often. */
+const SAMPLES_PER_LOOK_SPACING = 2_000;
 const MAX_TRACKED_PER_OWNER = 64;
 
 interface ThreadGcHistory {
@@ -62,7 +64,8 @@ export class Detector {
     if (this.originMillis === 0) this.originMillis = observation.timeMillis;
     this.takeIn(observation);
     const now = observation.timeMillis;
-    if (now - this.lastLookMillis < LOOK_SPACING_SHARE * this.options.horizonMillis) return [];
+    const spacing = LOOK_SPACING_SHARE * this.options.horizonMillis * Math.max(1, this.store.size / SAMPLES_PER_LOOK_SPACING);
+    if (now - this.lastLookMillis < spacing) return [];
     this.lastLookMillis = now;
     return this.look(now);
   }
@@ -106,10 +109,17 @@ export class Detector {
     const context = this.contextOf(owner, samples, now);
     const starts = startGrid(context);
     const evaluations = new Map<number, Evaluation>();
+    const bySamples = new Map<string, Evaluation | null>();
     for (const [frame, own] of samplesOf) {
       if (own.length < MINIMUM_SAMPLES && !followed.has(frame)) continue;
-      const evaluation = evaluate(own, owner.siteOrder(frame), context, starts);
-      if (evaluation !== null) evaluations.set(frame, evaluation);
+      const fingerprint = fingerprintOf(own);
+      const order = owner.siteOrder(frame);
+      let evaluation = bySamples.get(fingerprint);
+      if (evaluation === undefined) {
+        evaluation = evaluate(own, order, context, starts);
+        bySamples.set(fingerprint, evaluation);
+      }
+      if (evaluation !== null) evaluations.set(frame, forOrder(evaluation, order));
     }
     this.hypothesisCount = Math.max(this.hypothesisCount, evaluations.size);
     owner.noteLook(evaluations, now);
@@ -472,6 +482,13 @@ export class Detector {
 
 function isStanding(verdict: VerdictName): boolean {
   return verdict === "leak" || verdict === "urgent" || verdict === "saturating";
+}
+
+/** Functions of one call chain often have the very same samples: they are tested once. */
+function fingerprintOf(samples: readonly StoredSample[]): string {
+  let sum = 0;
+  for (const sample of samples) sum += sample.id;
+  return `${samples.length}:${samples[0]?.id ?? 0}:${sum}`;
 }
 
 function mostSurvivorsFirst(owner: OwnerState): TrackedSite[] {

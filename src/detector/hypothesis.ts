@@ -31,6 +31,7 @@ interface Cohort {
 export interface Evaluation {
   readonly lnE: number;
   readonly lnThreshold: number;
+  readonly siteOrder: number;
   readonly overThreshold: boolean;
   readonly startMillis: number;
   readonly ageMillis: number;
@@ -86,6 +87,7 @@ export function evaluate(
   return {
     lnE: best.lnE,
     lnThreshold: best.threshold,
+    siteOrder,
     overThreshold: best.margin > 0,
     startMillis: best.start,
     ageMillis: best.age,
@@ -94,6 +96,17 @@ export function evaluate(
     survivors,
     ...steadiness(survivors, best.start, best.age, context),
   };
+}
+
+/** The same evidence for another function with the same samples: only its share of the error budget differs. */
+export function forOrder(evaluation: Evaluation, siteOrder: number): Evaluation {
+  if (siteOrder === evaluation.siteOrder) return evaluation;
+  const threshold = evaluation.lnThreshold + siteOrderPrice(siteOrder) - siteOrderPrice(evaluation.siteOrder);
+  return { ...evaluation, siteOrder, lnThreshold: threshold, overThreshold: evaluation.lnE > threshold };
+}
+
+function siteOrderPrice(siteOrder: number): number {
+  return lnThreshold(0, siteOrder, 0, 1, 1);
 }
 
 interface CohortEvents {

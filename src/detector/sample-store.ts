@@ -6,6 +6,8 @@ import type { MaturedSample } from "../model/observation";
 import type { OwnerKind } from "../model/owner";
 
 export interface StoredSample {
+  /** Running number. */
+  readonly id: number;
   readonly thread: number;
   readonly bornMillis: number;
   readonly maturedMillis: number;
@@ -32,7 +34,7 @@ const CONTAINER_MINIMUM_GROWTH = 0.95;
 /** One container has one backing store; two while it is being moved. */
 const MAX_LIVING_SUCCESSORS = 2;
 const RECENT_CONTAINERS = 512;
-/** Hard cap; beyond it the oldest dead samples go first, then new ones are not taken (counted). */
+/** Hard cap; beyond it new ones are not taken (counted). */
 const MAX_SAMPLES = 80_000;
 
 /** Inclusion probability of an object under V8's Poisson sampling by bytes: p = 1 - exp(-z/R). */
@@ -44,14 +46,15 @@ export class SampleStore {
   private readonly byKey = new Map<string, StoredSample>();
   private readonly byOwner = new Map<string, Set<StoredSample>>();
   private readonly recentContainers: StoredSample[] = [];
-  private deadCount = 0;
+  private storedCount = 0;
   droppedCount = 0;
 
   /** @param leafOf the frame that allocated a stack's samples; a container keeps it while it grows. */
   constructor(private readonly leafOf: (stack: number) => number) {}
 
-  owners(): IterableIterator<string> {
-    return this.byOwner.keys();
+  /** Living samples. */
+  get size(): number {
+    return this.byKey.size;
   }
 
   of(owner: string): ReadonlySet<StoredSample> {
@@ -65,6 +68,7 @@ export class SampleStore {
     }
     const p = inclusionProbability(sample.sizeBytes, intervalBytes);
     const stored: StoredSample = {
+      id: ++this.storedCount,
       thread,
       bornMillis: sample.bornMillis,
       maturedMillis: nowMillis,
@@ -88,7 +92,6 @@ export class SampleStore {
     if (sample === undefined) return;
     this.byKey.delete(key);
     sample.freedMillis = nowMillis;
-    this.deadCount++;
     if (sample.sizeBytes >= CONTAINER_MINIMUM_BYTES) this.pairContainers();
   }
 
@@ -116,10 +119,7 @@ export class SampleStore {
     const samples = this.byOwner.get(owner);
     if (samples === undefined) return;
     for (const sample of samples) {
-      if (sample.freedMillis < beforeMillis) {
-        samples.delete(sample);
-        this.deadCount--;
-      }
+      if (sample.freedMillis < beforeMillis) samples.delete(sample);
     }
     if (samples.size === 0) this.byOwner.delete(owner);
   }
