@@ -16,6 +16,11 @@ const FIRST_MILLIS_PER_NODE = 0.001;
 const CAPTURES_PER_HORIZON = 20;
 /** Weight of the newest pause in the moving average. */
 const NEW_PAUSE_WEIGHT = 0.3;
+/**
+ * One pause moves the estimate no further than this factor allows. The first capture of a life reads line tables, and any
+ * capture may be preempted: on a loaded machine 30-60 ms were seen once, and the next captures took 1 ms.
+ */
+const MAX_BELIEVED_GROWTH = 4;
 /** Least time between two mark-compacts that the agent asks for, as a part of the horizon. */
 const GC_REQUESTS_PER_HORIZON = 10;
 
@@ -81,8 +86,8 @@ export class CaptureSchedule {
 
   captured(nowMillis: number, pauseMillis: number, treeNodeCount: number): void {
     const measured = pauseMillis / Math.max(1, treeNodeCount);
-    const weight = this.#treeNodeCount === 0 ? 1 : NEW_PAUSE_WEIGHT;
-    this.#millisPerNode += weight * (measured - this.#millisPerNode);
+    const believed = Math.min(measured, MAX_BELIEVED_GROWTH * this.#millisPerNode);
+    this.#millisPerNode += NEW_PAUSE_WEIGHT * (believed - this.#millisPerNode);
     this.#treeNodeCount = treeNodeCount;
     this.#tokensMillis -= pauseMillis;
     this.#skipsCounted = false;

@@ -1,0 +1,128 @@
+"use strict";
+const assert = require("node:assert/strict");
+const { test } = require("node:test");
+const {
+  affordableIntervalBytes,
+  birthWindowMillis,
+  CaptureSchedule,
+  GcRequests,
+  IntervalChoice,
+} = require("../../../dist/probe/capture-schedule");
+
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+
+function schedule(options = {}) {
+  return new CaptureSchedule({
+    horizonMillis: 30_000,
+    pauseBudgetMillisPerMinute: 20,
+    minimumSpacingMillis: 0,
+    startMillis: 0,
+    ...options,
+  });
+}
+
+/** Runs a clock of one tick per window; every capture takes `pauseMillis`. @returns the times of the captures. */
+function run(plan, untilMillis, { pauseMillis = 1, nodes = 1_000, utilisation = () => 0.1, stepMillis = 250 } = {}) {
+  const times = [];
+  for (let now = stepMillis; now <= untilMillis; now += stepMillis) {
+    if (plan.decide(now, utilisation(now)) !== "capture") continue;
+    times.push(now);
+    plan.captured(now, pauseMillis, nodes);
+  }
+  return times;
+}
+
+test("birth windows follow the horizon between a quarter of a second and a second", () => {
+  assert.equal(birthWindowMillis(30_000), 250);
+  assert.equal(birthWindowMillis(60_000), 500);
+  assert.equal(birthWindowMillis(DAY), 1_000);
+});
+
+test("the first captures come early, the others at a twentieth of the horizon", () => {
+  const times = run(schedule({ horizonMillis: 200_000 }), MINUTE, { pauseMillis: 0.1 });
+  assert.deepEqual(times, [1_000, 2_000, 4_000, 8_000, 16_000, 26_000, 36_000, 46_000, 56_000]);
+});
+
+test("a day's horizon captures every ten minutes", () => {
+  const times = run(schedule({ horizonMillis: DAY }), 60 * MINUTE, { stepMillis: 1_000 });
+  assert.deepEqual(times.slice(-3), [2_224_000, 2_824_000, 3_424_000]);
+});
+
+test("the engine's own spacing wins where it is longer", () => {
+  const times = run(schedule({ minimumSpacingMillis: 10 * MINUTE }), 11 * MINUTE);
+  assert.deepEqual(times, [1_000, 601_000]);
+});
+
+test("pauses stay within the budget over an hour, whatever one of them takes", () => {
+  for (const pauseMillis of [0.2, 3, 12, 90]) {
+    const plan = schedule();
+    const times = run(plan, 60 * MINUTE, { pauseMillis });
+    const spent = times.length * pauseMillis;
+    // One bucket to begin with, and one pause that is paid off afterwards.
+    assert.ok(spent <= 61 * 20 + pauseMillis, `${pauseMillis} ms: ${spent} ms spent`);
+    assert.ok(times.length >= Math.min(2_000, (60 * 20 * 0.8) / pauseMillis), `${pauseMillis} ms: ${times.length} captures`);
+  }
+});
+
+test("a saturated event loop is left alone, and the wait is counted once per capture", () => {
+  const plan = schedule();
+  const times = run(plan, 20_000, { pauseMillis: 0.1, utilisation: (now) => (now > 5_000 && now < 15_000 ? 0.95 : 0.2) });
+  assert.ok(times.every((time) => time <= 5_000 || time >= 15_000));
+  assert.ok(times.some((time) => time >= 15_000));
+  assert.equal(plan.skippedCount, 1);
+});
+
+test("the pause is predicted from the size of the tree", () => {
+  const plan = schedule();
+  plan.captured(0, 2, 1_000);
+  assert.ok(Math.abs(plan.predictedPauseMillis - 1_000 * (0.001 + 0.3 * (0.002 - 0.001))) < 1e-9);
+  for (let i = 0; i < 40; i++) plan.captured(0, 8, 2_000);
+  assert.ok(Math.abs(plan.predictedPauseMillis - 8) < 0.01);
+});
+
+test("one preempted capture does not stop the next ones", () => {
+  const plan = schedule();
+  plan.captured(0, 60, 1_000);
+  assert.ok(plan.predictedPauseMillis < 3, `${plan.predictedPauseMillis} ms predicted`);
+});
+
+test("a mark-compact is asked for only in load tests, under traffic, and where V8 had none of its own", () => {
+  const production = new GcRequests(DAY, 0);
+  assert.equal(production.isDue(DAY * 2, 0, 1_000), false);
+  const load = new GcRequests(30_000, 0);
+  assert.equal(load.isDue(2_999, 0, 10), false);
+  assert.equal(load.isDue(3_000, 0, 0), true, "requests since the last one count");
+  assert.equal(load.isDue(6_100, 0, 0), false, "no traffic");
+  assert.equal(load.isDue(6_200, 1, 10), false, "a natural one starts the time anew");
+  assert.equal(load.isDue(9_100, 1, 10), false);
+  assert.equal(load.isDue(9_200, 1, 0), true);
+});
+
+test("the sampling interval is chosen once, from busy windows only, at what the budget affords", () => {
+  const choice = new IntervalChoice(30_000, 0.005, 524_287, false);
+  for (let i = 0; i < 100; i++) assert.equal(choice.windowClosed(250, 900, false), null);
+  let chosen = null;
+  let windows = 0;
+  // 25 samples of 512 KiB in 250 ms are 50 MB/s; 10 microseconds each at 0.5 % of a core are 500 a second.
+  while (chosen === null && windows < 1_000) {
+    windows++;
+    chosen = choice.windowClosed(250, 25, true);
+  }
+  assert.equal(windows, 20);
+  assert.ok(Math.abs(chosen - 104_857) < 100, String(chosen));
+  assert.equal(chosen % 2, 1);
+  for (let i = 0; i < 100; i++) assert.equal(choice.windowClosed(250, 5_000, true), null);
+});
+
+test("a restart that gains little is not made, and a fixed interval is left alone", () => {
+  const choice = new IntervalChoice(30_000, 0.005, 524_287, false);
+  for (let i = 0; i < 100; i++) assert.equal(choice.windowClosed(250, 125, true), null);
+  const fixed = new IntervalChoice(30_000, 0.005, 8_191, true);
+  for (let i = 0; i < 100; i++) assert.equal(fixed.windowClosed(250, 5_000, true), null);
+});
+
+test("the interval stays between 16 KiB and 1 MiB", () => {
+  assert.equal(affordableIntervalBytes(0, 0.005), 16_385);
+  assert.equal(affordableIntervalBytes(1e9, 0.005), 1_048_577);
+});
