@@ -259,8 +259,9 @@ export class Detector {
     const startMillis = evaluation?.startMillis ?? owner.clock.originMillis();
     const ageMillis = evaluation?.ageMillis ?? 0;
     const endMillis = Math.max(startMillis, Math.min(context.decidableMillis, now - ageMillis));
-    const rate = growthRate(living, owner.clock, startMillis, endMillis);
-    const growth = growthRecord(rate, living, owner.hasRequests ? owner.clock : null, startMillis, endMillis);
+    const retained = this.retainedWith(owner, tracked, samples);
+    const rate = growthRate(retained, owner.clock, startMillis, endMillis);
+    const growth = growthRecord(rate, retained, owner.hasRequests ? owner.clock : null, startMillis, endMillis);
     const elsewhere = this.elsewhere(owner, tracked, startMillis, endMillis);
     const contrast = contrastRecord({
       samples: living,
@@ -289,7 +290,7 @@ export class Detector {
       routeShareRatio: share(living.length, living.length + elsewhere.samples),
       otherRoutes: elsewhere.leakingRoutes,
       site,
-      siteShareRatio: share(living.length, ownerLiving.length),
+      siteShareRatio: share(living.length, Math.max(retained.length, ownerLiving.length)),
       siteInlined: commonStack !== null && this.stacks.leaf(commonStack) !== tracked.namedFrame,
       path: commonStack === null ? [] : this.pathOf(commonStack),
       applicationFrame: commonStack === null ? null : this.stacks.nearestApplication(commonStack, tracked.namedFrame),
@@ -323,6 +324,22 @@ export class Detector {
       requestedGcCount: this.requestedGcCount,
       supersededBy: null,
     };
+  }
+
+  /** Living samples of the site and, on a route, of its other sites over threshold: one finding speaks for all of them. */
+  private retainedWith(owner: OwnerState, tracked: TrackedSite, samples: Iterable<StoredSample>): StoredSample[] {
+    const frames = new Set([tracked.frame]);
+    if (owner.hasRequests) {
+      for (const site of owner.tracked.values()) {
+        if (owner.evaluations.get(site.frame)?.overThreshold) frames.add(site.frame);
+      }
+    }
+    return [...samples].filter(
+      (sample) =>
+        sample.freedMillis === Number.POSITIVE_INFINITY &&
+        !sample.container &&
+        this.stacks.candidatesOf(sample.stack).some((frame) => frames.has(frame)),
+    );
   }
 
   /** The most common stack that shows the named function; one from before it was inlined when no sample does any more. */

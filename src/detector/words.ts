@@ -31,7 +31,7 @@ function headline(finding: Finding): string {
   switch (finding.verdict) {
     case "leak":
     case "urgent":
-      return `${owner} retains about ${rate(finding)} at ${site}.`;
+      return `${owner} retains about ${rate(finding)}, ${percent(finding.site.shareRatio)} of it at ${site}.`;
     case "saturating":
       return `${owner} retained about ${rate(finding)} at ${site}, but growth is flattening.`;
     case "retracted":

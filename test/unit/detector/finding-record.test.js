@@ -41,7 +41,7 @@ test("the id is the hash of service, site and route; the site's id has no versio
 
 test("the text holds the route, the place, the rate and what would refute it", () => {
   const finding = toFinding(leakTransition(), context);
-  assert.match(finding.text, /^GET \/leak\/:id retains about [\d.]+ (KiB|B)\/request \(95 % .+\) at node_modules\/pkg\/index\.js:5 remember \[pkg@1\.2\.3\]\./);
+  assert.match(finding.text, /^GET \/leak\/:id retains about [\d.]+ (KiB|B)\/request \(95 % .+\), \d+ % of it at node_modules\/pkg\/index\.js:5 remember \[pkg@1\.2\.3\]\./);
   assert.match(finding.text, /cohorts of its allocations matured/);
   assert.match(finding.text, /would refute this/);
   assert.deepEqual(finding.appFrame, { function: "load", file: "src/data.ts", line: 88 });
