@@ -4,9 +4,9 @@
  */
 import { join } from "node:path";
 import { BroadcastChannel, Worker } from "node:worker_threads";
+import { workerEnvironment } from "../config";
 import type { ProbeMessage, ProbeReport, WorkerRequest, WorkerStart } from "../model/messages";
 import { PROBE_CHANNEL, REQUEST_CHANNEL } from "../model/messages";
-import { workerEnvironment } from "../config";
 
 const FIRST_RESTART_MILLIS = 1_000;
 const LAST_RESTART_MILLIS = 60_000;
@@ -34,7 +34,9 @@ export interface SinkListener {
 
 /** Every buffer of a report that can change hands without a copy. */
 function buffersOf(report: ProbeReport): ArrayBuffer[] {
-  const buffers = [report.ledger, report.records, report.windows, report.requests].map((rows) => rows.buffer as ArrayBuffer);
+  const buffers = [report.ledger, report.records, report.windows, report.requests].map(
+    (rows) => rows.buffer as ArrayBuffer,
+  );
   return report.capture === null ? buffers : [...buffers, report.capture];
 }
 

@@ -29,7 +29,11 @@ export class HookErrors {
         this.count++;
       }
       const reason = error instanceof Error ? error.message : String(error);
-      this.notify("warn", "ERR_LEAK_AGENT_INTERNAL", `${feature} failed ${MAX_ERRORS} times and was switched off: ${reason}`);
+      this.notify(
+        "warn",
+        "ERR_LEAK_AGENT_INTERNAL",
+        `${feature} failed ${MAX_ERRORS} times and was switched off: ${reason}`,
+      );
     };
   }
 }

@@ -31,7 +31,10 @@ export function chooseLabels(
   if (choice === "off") return { labels: new NoLabels(), reason: "LEAK_AGENT_LABELS=off" };
   if (source === null) return { labels: new NoLabels(), reason: `the ${engine.name} engine has no sample ordinals` };
   if (choice === "auto" && !TESTED_V8.has(source.v8MajorMinor)) {
-    return { labels: new NoLabels(), reason: `V8 ${source.v8MajorMinor} is not tested yet; LEAK_AGENT_LABELS=hook forces them` };
+    return {
+      labels: new NoLabels(),
+      reason: `V8 ${source.v8MajorMinor} is not tested yet; LEAK_AGENT_LABELS=hook forces them`,
+    };
   }
   const reasons: string[] = [];
   if (choice === "interpose" || (choice === "auto" && INTERPOSED_V8.has(source.v8MajorMinor))) {

@@ -68,17 +68,25 @@ function runAndCompare(engine: SamplingEngine, ordinals: OrdinalReader, ledger: 
   const second = new RequestRecord(0);
   const before = ordinals.read();
   const kept: unknown[] = [];
-  runInContext(first, () => {
-    kept.push(allocateForFirstRecord());
-    const resource = new AsyncResource("leak-agent self-test");
-    runInContext(second, () => {
-      kept.push(allocateForSecondRecord());
-      // Runs in the context in which the resource was made.
-      resource.runInAsyncScope(() => kept.push(allocateForFirstRecord()));
-      kept.push(allocateForSecondRecord());
-    }, undefined);
-    kept.push(allocateForFirstRecord());
-  }, undefined);
+  runInContext(
+    first,
+    () => {
+      kept.push(allocateForFirstRecord());
+      const resource = new AsyncResource("leak-agent self-test");
+      runInContext(
+        second,
+        () => {
+          kept.push(allocateForSecondRecord());
+          // Runs in the context in which the resource was made.
+          resource.runInAsyncScope(() => kept.push(allocateForFirstRecord()));
+          kept.push(allocateForSecondRecord());
+        },
+        undefined,
+      );
+      kept.push(allocateForFirstRecord());
+    },
+    undefined,
+  );
   labels.settle();
   const after = ordinals.read();
   const buffer = engine.capture();

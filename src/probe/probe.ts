@@ -19,7 +19,7 @@ import { type Attribution, HttpRequests } from "./http-requests";
 import { chooseLabels } from "./label-choice";
 import { OrdinalReader } from "./ordinal-reader";
 import { OwnerLedger } from "./owner-ledger";
-import { currentRecord, registerContextManager, RequestRecord, runInContext, STILL_OPEN } from "./request-context";
+import { currentRecord, RequestRecord, registerContextManager, runInContext, STILL_OPEN } from "./request-context";
 import { OTHER_ROUTE_INDEX, RouteTable } from "./route-table";
 import { Sampling } from "./sampling";
 
@@ -240,7 +240,8 @@ export class Probe {
         queueMicrotask(() => this.#sayHello());
       },
       requested: (request) => this.#requested(request),
-      died: (reason) => this.#notify("warn", "ERR_LEAK_AGENT_WORKER", `the agent's worker died and starts again: ${reason}`),
+      died: (reason) =>
+        this.#notify("warn", "ERR_LEAK_AGENT_WORKER", `the agent's worker died and starts again: ${reason}`),
     };
     if (isMainThread) {
       this.#sink = new AgentWorker(

@@ -234,7 +234,11 @@ export class Sampling {
   #lost(what: string): void {
     this.#isRunning = false;
     this.#options.dropLabels(what);
-    this.#options.notify("warn", "ERR_LEAK_AGENT_FOREIGN_SAMPLER", `${what}, and captures have stopped: ${FOREIGN_FIX}`);
+    this.#options.notify(
+      "warn",
+      "ERR_LEAK_AGENT_FOREIGN_SAMPLER",
+      `${what}, and captures have stopped: ${FOREIGN_FIX}`,
+    );
   }
 
   #readUtilisation(): number {

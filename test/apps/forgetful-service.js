@@ -41,7 +41,9 @@ const server = http.createServer((request, response) => {
 
 function get(port, index) {
   return new Promise((resolve) => {
-    const request = http.get({ port, path: `/item/${index}`, agent: false }, (response) => response.resume().on("close", resolve));
+    const request = http.get({ port, path: `/item/${index}`, agent: false }, (response) =>
+      response.resume().on("close", resolve),
+    );
     request.on("error", resolve);
     if (index % 2 === 1) request.on("socket", () => server.once(`reached ${index}`, () => request.destroy()));
   });

@@ -14,7 +14,8 @@ const timers = require("node:timers/promises");
 const { gzip, gunzip } = require("node:zlib");
 const { context, createContextKey } = require("@opentelemetry/api");
 
-const call = (start) => new Promise((resolve, reject) => start((error, value) => (error ? reject(error) : resolve(value))));
+const call = (start) =>
+  new Promise((resolve, reject) => start((error, value) => (error ? reject(error) : resolve(value))));
 /** Runs `start(done)`, where `done` is called on the far side of the boundary, and keeps there. */
 const far = (start, keep) =>
   new Promise((resolve) =>
@@ -85,14 +86,17 @@ const boundaries = {
         .catch(keep)
         .finally(keep),
     async all(keep) {
-      await Promise.all([timers.setTimeout(1).then(keep), Promise.resolve().then(keep), timers.setImmediate().then(keep)]);
+      await Promise.all([
+        timers.setTimeout(1).then(keep),
+        Promise.resolve().then(keep),
+        timers.setImmediate().then(keep),
+      ]);
       keep();
       await Promise.race([timers.setTimeout(1), timers.setTimeout(2)]);
       keep();
     },
     async thenable(keep) {
       const thenable = {
-        // biome-ignore lint/suspicious/noThenProperty: a thenable is what is tested
         then(resolve) {
           keep();
           setTimeout(resolve, 1);

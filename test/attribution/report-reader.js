@@ -48,7 +48,8 @@ class ReportReader extends EventEmitter {
     for (const [from, to] of report.routeAliases) this.aliases.set(from, to);
     for (let at = 0; at < report.ledger.length; at += 3) {
       const [first, last, token] = report.ledger.subarray(at, at + 3);
-      if (last < first || (this.ranges.length > 0 && first <= this.ranges.at(-1).last)) throw new Error("ranges overlap");
+      if (last < first || (this.ranges.length > 0 && first <= this.ranges.at(-1).last))
+        throw new Error("ranges overlap");
       this.ranges.push({ first, last, token });
     }
     for (let at = 0; at < report.records.length; at += 3) {
@@ -74,7 +75,10 @@ class ReportReader extends EventEmitter {
     const range = this.ranges[low];
     if (range === undefined || range.first > ordinal) return { kind: "unattributed", route: "" };
     if (range.token <= 0) {
-      return { kind: { 0: "background", "-1": "startup", "-2": "unattributed", "-3": "agent" }[range.token], route: "" };
+      return {
+        kind: { 0: "background", "-1": "startup", "-2": "unattributed", "-3": "agent" }[range.token],
+        route: "",
+      };
     }
     const record = this.records.get(range.token);
     if (record === undefined || record.endOrdinal === Number.POSITIVE_INFINITY) return { kind: "pending", route: "" };

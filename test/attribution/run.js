@@ -39,7 +39,8 @@ function problemOf(score) {
 
 function print(score, problem) {
   const limit = KNOWN_LIMITS.get(score.row);
-  const note = problem !== "" ? `${problem}: ${JSON.stringify(score.owners)}` : limit === undefined ? "" : `known limit: ${limit}`;
+  const note =
+    problem !== "" ? `${problem}: ${JSON.stringify(score.owners)}` : limit === undefined ? "" : `known limit: ${limit}`;
   const cells = [score.row.padEnd(20), percent(score.right), percent(score.wrongRoute), percent(score.unattributed)];
   console.log(`${cells.join(" ")} ${String(score.samples).padStart(7)}  ${note}`.trimEnd());
 }
@@ -69,8 +70,12 @@ async function measure(node) {
   for await (const line of createInterface({ input: child.stdout })) {
     const score = JSON.parse(line);
     if (rows++ === 0) {
-      console.log(`\nNode ${score.node}, labels: ${score.labels}${score.labelsReason === "" ? "" : ` (${score.labelsReason})`}`);
-      console.log(`${"boundary".padEnd(20)} ${"right".padStart(10)} ${"wrong".padStart(10)} ${"none".padStart(10)} samples`);
+      console.log(
+        `\nNode ${score.node}, labels: ${score.labels}${score.labelsReason === "" ? "" : ` (${score.labelsReason})`}`,
+      );
+      console.log(
+        `${"boundary".padEnd(20)} ${"right".padStart(10)} ${"wrong".padStart(10)} ${"none".padStart(10)} samples`,
+      );
       if (wantedLabels === "auto") wantedLabels = score.labels === "none" ? "labels" : score.labels;
     }
     const problem = score.labels === wantedLabels ? problemOf(score) : `labels are ${score.labels}`;

@@ -76,7 +76,8 @@ async function main() {
 
   for (const row of rows) await drive(row, port);
   await reader.captureAfter(Date.now());
-  for (const [index, row] of rows.entries()) process.stdout.write(`${JSON.stringify(reader.score(index, row, ROUTES))}\n`);
+  for (const [index, row] of rows.entries())
+    process.stdout.write(`${JSON.stringify(reader.score(index, row, ROUTES))}\n`);
   process.exit(0);
 }
 
@@ -87,9 +88,7 @@ async function drive(row, port) {
     while (row.keptBytes < BYTES_PER_ROW) {
       const path = `${row.path}/${ROUTES[sent++ % ROUTES.length]}`;
       await new Promise((resolve, reject) => {
-        http
-          .get({ port, path, agent }, (response) => response.resume().on("end", resolve))
-          .on("error", reject);
+        http.get({ port, path, agent }, (response) => response.resume().on("end", resolve)).on("error", reject);
       });
     }
   };

@@ -52,11 +52,22 @@ test("the wrapped runInAsyncScope passes receiver, arguments, results and errors
   const resource = new AsyncResource("test");
   assert.notEqual(AsyncResource.prototype.runInAsyncScope, original);
   const receiver = {};
-  const result = resource.runInAsyncScope(function (...args) {
-    return [this, ...args];
-  }, receiver, 1, 2);
+  const result = resource.runInAsyncScope(
+    function (...args) {
+      return [this, ...args];
+    },
+    receiver,
+    1,
+    2,
+  );
   assert.deepEqual(result, [receiver, 1, 2]);
-  assert.throws(() => resource.runInAsyncScope(() => { throw new RangeError("theirs"); }), RangeError);
+  assert.throws(
+    () =>
+      resource.runInAsyncScope(() => {
+        throw new RangeError("theirs");
+      }),
+    RangeError,
+  );
   assert.throws(() => resource.runInAsyncScope("no function"), TypeError);
   labels.detach();
   assert.equal(AsyncResource.prototype.runInAsyncScope, original);

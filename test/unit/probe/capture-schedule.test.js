@@ -61,13 +61,19 @@ test("pauses stay within the budget over an hour, whatever one of them takes", (
     const spent = times.length * pauseMillis;
     // One bucket to begin with, and one pause that is paid off afterwards.
     assert.ok(spent <= 61 * 20 + pauseMillis, `${pauseMillis} ms: ${spent} ms spent`);
-    assert.ok(times.length >= Math.min(2_000, (60 * 20 * 0.8) / pauseMillis), `${pauseMillis} ms: ${times.length} captures`);
+    assert.ok(
+      times.length >= Math.min(2_000, (60 * 20 * 0.8) / pauseMillis),
+      `${pauseMillis} ms: ${times.length} captures`,
+    );
   }
 });
 
 test("a saturated event loop is left alone, and the wait is counted once per capture", () => {
   const plan = schedule();
-  const times = run(plan, 20_000, { pauseMillis: 0.1, utilisation: (now) => (now > 5_000 && now < 15_000 ? 0.95 : 0.2) });
+  const times = run(plan, 20_000, {
+    pauseMillis: 0.1,
+    utilisation: (now) => (now > 5_000 && now < 15_000 ? 0.95 : 0.2),
+  });
   assert.ok(times.every((time) => time <= 5_000 || time >= 15_000));
   assert.ok(times.some((time) => time >= 15_000));
   assert.equal(plan.skippedCount, 1);

@@ -37,10 +37,34 @@ function make({ maxLiterals = 30, maxRoutes = 1_000 } = {}) {
 
 test("values are told from words", () => {
   const values = [
-    "42", "0", "2024-01-15", "3f2504e0-4f89-11d3-9a0c-0305e82c3301", "507f1f77bcf86cd799439011", "d41d8cd98f00b204e9800998ecf8427e",
-    "sku-1042", "user_17", "a%20b", "me@example.org", "V1StGXR8Z5jdHi6B", "x".repeat(41), "caf\u00e9", "1.2.3",
+    "42",
+    "0",
+    "2024-01-15",
+    "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+    "507f1f77bcf86cd799439011",
+    "d41d8cd98f00b204e9800998ecf8427e",
+    "sku-1042",
+    "user_17",
+    "a%20b",
+    "me@example.org",
+    "V1StGXR8Z5jdHi6B",
+    "x".repeat(41),
+    "caf\u00e9",
+    "1.2.3",
   ];
-  const words = ["users", "v1", "oauth2", "s3", "health", "wp-login.php", "facade", "deadbeef", "password-reset-confirmation", "a", "index.html"];
+  const words = [
+    "users",
+    "v1",
+    "oauth2",
+    "s3",
+    "health",
+    "wp-login.php",
+    "facade",
+    "deadbeef",
+    "password-reset-confirmation",
+    "a",
+    "index.html",
+  ];
   for (const value of values) assert.equal(isParameter(value), true, value);
   for (const word of words) assert.equal(isParameter(word), false, word);
 });
@@ -104,7 +128,10 @@ test("the path of a mounted router keeps the router's own template", () => {
 test("memory stays bounded by a crawler of a hundred thousand paths", () => {
   const { table, name } = make({ maxRoutes: 50 });
   for (let i = 0; i < 100_000; i++) {
-    const words = i.toString(36).replace(/\d/g, (digit) => "ghijklmnop"[digit]).split("");
+    const words = i
+      .toString(36)
+      .replace(/\d/g, (digit) => "ghijklmnop"[digit])
+      .split("");
     name(`/${words.join("/")}`);
   }
   assert.equal(table.indexOf("GET /one-more", "GET", "/one-more") <= 200, true);
@@ -127,7 +154,10 @@ test("requests are counted per window, and a restarted worker is told every rout
   table.countRequest(b);
   assert.equal(table.closeWindow(3_000, rows), 1);
   assert.deepEqual([...rows.take()], [1_000, a, 2, 1_000, b, 1, 3_000, b, 1]);
-  assert.deepEqual(table.takeNews().newRoutes.map((route) => route.name), ["GET /a", "GET /b"]);
+  assert.deepEqual(
+    table.takeNews().newRoutes.map((route) => route.name),
+    ["GET /a", "GET /b"],
+  );
   assert.deepEqual(table.takeNews().newRoutes, []);
   table.tellAgain();
   assert.equal(table.takeNews().firstRouteIndex, 1);

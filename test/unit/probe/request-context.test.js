@@ -37,9 +37,13 @@ test("a switch of context is reported before it, and again inside before it goes
   const record = new RequestRecord(1);
   setSwitchListener(() => seen.push(currentRecord()));
   const value = runInContext(record, (a, b) => a + b, undefined, 1, 2);
-  assert.throws(() => runInContext(record, () => {
-    throw new Error("theirs");
-  }), /theirs/);
+  assert.throws(
+    () =>
+      runInContext(record, () => {
+        throw new Error("theirs");
+      }),
+    /theirs/,
+  );
   setSwitchListener(() => {});
   assert.equal(value, 3);
   assert.deepEqual(seen, [null, record, null, record]);
@@ -52,13 +56,18 @@ test("with no context manager of the app's, OpenTelemetry contexts follow asynch
   await new AsyncResource("test").runInAsyncScope(async () => {
     enterRecord(record);
     assert.equal(context.active(), record);
-    await context.with(context.active().setValue(KEY, "value"), async function (argument) {
-      await null;
-      assert.equal(this.name, "receiver");
-      assert.equal(argument, 5);
-      assert.equal(context.active().getValue(KEY), "value");
-      assert.equal(currentRecord(), record);
-    }, { name: "receiver" }, 5);
+    await context.with(
+      context.active().setValue(KEY, "value"),
+      async function (argument) {
+        await null;
+        assert.equal(this.name, "receiver");
+        assert.equal(argument, 5);
+        assert.equal(context.active().getValue(KEY), "value");
+        assert.equal(currentRecord(), record);
+      },
+      { name: "receiver" },
+      5,
+    );
     assert.equal(context.active(), record);
     const bound = context.bind(record.setValue(KEY, "bound"), (_a, _b) => context.active().getValue(KEY));
     assert.equal(bound.length, 2);
