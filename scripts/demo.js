@@ -13,6 +13,7 @@ const { parseArgs } = require("node:util");
 const { cleanEnvironment } = require("../benchmarks/accuracy/case-folder.js");
 const { isAlarm, readFindings } = require("../benchmarks/accuracy/findings-file.js");
 const { ServiceProcess, freePort } = require("../benchmarks/accuracy/service-process.js");
+const { agentWords } = require("../benchmarks/accuracy/table.js");
 const { SCENARIOS } = require("../examples/shop/scenarios.js");
 const { checkSite } = require("./demo/expected-site.js");
 const { ProgressBar } = require("./demo/progress-bar.js");
@@ -32,6 +33,9 @@ const USAGE = `usage: npm run demo -- [--seed 1-${SCENARIOS.length}] [--fixed] [
 exit code: 0 as expected, 1 not, 2 wrong usage`;
 
 class UsageError extends Error {}
+
+/** The agent's folder of a run that has not ended: it goes when the demo is stopped. */
+let unfinished = null;
 
 function readOptions(args) {
   let values;
@@ -58,7 +62,9 @@ async function main() {
   const options = readOptions(process.argv.slice(2));
   if (!fs.existsSync(path.join(ROOT, "dist", "preload.js"))) throw new UsageError("dist/ is missing: npm run compile");
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "leak-agent-demo-"));
+  unfinished = directory;
   const right = options.fixed ? await runFixed(options, directory) : await runLeaking(options, directory);
+  unfinished = null;
   print(`\nThe agent's folder: ${directory}\n  npx leak-agent report ${directory}`);
   return right ? 0 : 1;
 }
@@ -194,7 +200,7 @@ function printState(run) {
   for (const [reason, count] of Object.entries(run.failures)) print(`  load: ${reason} x ${count}`);
   for (const { verdict, route, site } of run.findings)
     print(`  said: ${verdict} ${route.name} at ${site.function} ${site.file}:${site.line}`);
-  for (const line of run.agentLines.slice(0, 10)) print(`  agent: ${line.slice(0, 300)}`);
+  for (const line of run.agentLines.slice(0, 10)) print(`  agent: ${agentWords(line)}`);
 }
 
 function lastDetectionFile() {
@@ -223,7 +229,11 @@ for (const [signal, code] of [
   ["SIGINT", 130],
   ["SIGTERM", 143],
 ])
-  process.on(signal, () => process.exit(code));
+  process.on(signal, () => {
+    // After the listener that ends the shop, which writes there.
+    process.on("exit", () => unfinished !== null && fs.rmSync(unfinished, { recursive: true, force: true }));
+    process.exit(code);
+  });
 
 main().then(
   (code) => process.exit(code),

@@ -34,6 +34,14 @@ const POLL_MILLIS = 1_000;
 const SETTLE_MILLIS = 2_000;
 const PROGRESS_LINE_SECONDS = 15;
 
+/** The agents' folders of the cases that run now, unless --keep. */
+const temporaryFolders = new Set();
+
+function removeTemporaryFolders() {
+  for (const folder of temporaryFolders) fs.rmSync(folder, { recursive: true, force: true });
+  temporaryFolders.clear();
+}
+
 async function main() {
   const options = readOptions(process.argv.slice(2));
   const services = findCases(options.corpus, options.cases).map(readCase);
@@ -119,6 +127,7 @@ async function evaluateCase(service, options, position) {
     ? path.resolve(options.keep, `${service.name}-${Date.now()}`)
     : fs.mkdtempSync(path.join(os.tmpdir(), `leak-agent-eval-${service.name}-`));
   fs.mkdirSync(directory, { recursive: true });
+  if (!options.keep) temporaryFolders.add(directory);
   const running = new ServiceProcess({
     node: options.node,
     args: [...service.nodeArgs, service.entry],
@@ -141,7 +150,7 @@ async function evaluateCase(service, options, position) {
   } finally {
     await running.stop();
   }
-  if (!options.keep) fs.rmSync(directory, { recursive: true, force: true });
+  if (temporaryFolders.delete(directory)) fs.rmSync(directory, { recursive: true, force: true });
   return {
     case: service.name,
     node: options.node,
@@ -210,7 +219,11 @@ for (const [signal, code] of [
   ["SIGINT", 130],
   ["SIGTERM", 143],
 ])
-  process.on(signal, () => process.exit(code));
+  process.on(signal, () => {
+    // After the listener that ends the services, which write there.
+    process.on("exit", removeTemporaryFolders);
+    process.exit(code);
+  });
 
 main().then(
   (code) => process.exit(code),

@@ -124,10 +124,20 @@ function renderNotes(result) {
     notes.push(`load: ${result.load.droppedCount} requests not sent, too many unanswered`);
   for (const found of result.score?.right === true ? [] : (result.quietFindings ?? []))
     notes.push(`no alarm: ${found}`);
-  for (const line of (result.agentLines ?? []).slice(0, 12)) notes.push(`agent: ${line.slice(0, 400)}`);
+  for (const line of (result.agentLines ?? []).slice(0, 12)) notes.push(`agent: ${agentWords(line)}`);
   if ((result.agentLineCount ?? 0) > 12)
     notes.push(`agent: ${result.agentLineCount - 12} more lines (--json has them)`);
   return notes.map((note) => `  ${note}`).join("\n");
 }
 
-module.exports = { renderNotes, renderTable };
+/** The agent logs JSON; a reader wants its level and message. */
+function agentWords(line) {
+  try {
+    const { level, code, msg } = JSON.parse(line);
+    return [level, code, msg].filter(Boolean).join(" ").slice(0, 240);
+  } catch {
+    return line.slice(0, 240); // Not the agent's logger, but it carries the agent's name.
+  }
+}
+
+module.exports = { agentWords, renderNotes, renderTable };
