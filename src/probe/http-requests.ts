@@ -71,7 +71,8 @@ export class HttpRequests {
       const record = new RequestRecord(OTHER_ROUTE_INDEX);
       response[RECORD] = record;
       response.on("close", this.#onClose);
-      enterRecord(record);
+      // Without labels the record only counts the request, and AsyncLocalStorage need not cost anything.
+      if (labels.mechanism !== "none") enterRecord(record);
     } catch (error) {
       this.caught(error);
     }

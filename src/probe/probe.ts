@@ -214,7 +214,7 @@ export class Probe {
   #firstRequest(): void {
     this.#switchLabelsOn();
     followLoadedFrameworks();
-    registerContextManager();
+    if (this.#attribution.labels.mechanism !== "none") registerContextManager();
   }
 
   #switchLabelsOn(): void {

@@ -1,10 +1,11 @@
 /**
  * `npm run test:attribution -- [--node BIN]... [--labels auto|interpose|hook] [--row NAME]`: prints for each boundary the
- * share of sampled live bytes with the right owner; exit code 1 when a row misses its goal.
+ * share of sampled live bytes with the right owner; exit code 1 when a row misses its goal. Without --node it runs on
+ * this Node and on the other lines that `npm ci --prefix test/matrix` has installed.
  */
 "use strict";
 const { spawn } = require("node:child_process");
-const { mkdtempSync, rmSync } = require("node:fs");
+const { existsSync, mkdtempSync, rmSync } = require("node:fs");
 const { tmpdir } = require("node:os");
 const { join } = require("node:path");
 const { createInterface } = require("node:readline");
@@ -17,9 +18,14 @@ const MIN_SAMPLES = 200;
 /** Rows that are known to miss the goal, by name, and why; none at present. */
 const KNOWN_LIMITS = new Map();
 
+function everyNode() {
+  const others = ["22", "24", "26"].map((line) => join(__dirname, `../matrix/node_modules/node-${line}/bin/node`));
+  return [process.execPath, ...others.filter(existsSync)];
+}
+
 const { values } = parseArgs({
   options: {
-    node: { type: "string", multiple: true, default: [process.execPath] },
+    node: { type: "string", multiple: true, default: everyNode() },
     labels: { type: "string", default: "auto" },
     row: { type: "string" },
   },
