@@ -19,7 +19,12 @@ async function run(args, env) {
 
 /** Runs a program that is no service, with the agent in NODE_OPTIONS; everything it might write lands in `folder`. */
 function runWithAgent(args, folder) {
-  return run(args, { NODE_OPTIONS: `-r ${PRELOAD}`, TMPDIR: folder, LEAK_AGENT_DIR: join(folder, "agent") });
+  return run(args, {
+    NODE_OPTIONS: `-r ${PRELOAD}`,
+    TMPDIR: folder,
+    LEAK_AGENT_DIR: join(folder, "agent"),
+    NODE_DISABLE_COMPILE_CACHE: "1", // npm itself switches the cache on, which lies in TMPDIR.
+  });
 }
 
 function npmProgram() {
