@@ -9,7 +9,7 @@ import { AGENT_STORE, CONTROL_INSIDE_AGENT, CONTROL_RING_LENGTH } from "../nativ
 import type { LabelSource } from "./engine";
 import type { OrdinalReader } from "./ordinal-reader";
 import type { OwnerLedger } from "./owner-ledger";
-import { currentRecord, recordIn, setSwitchListener, storage } from "./request-context";
+import { currentRecord, type RequestRecord, recordIn, STILL_OPEN, setSwitchListener, storage } from "./request-context";
 
 /** Gives each sample ordinal its owner while attached. */
 export interface Labels {
@@ -17,6 +17,8 @@ export interface Labels {
   /** Starts after the sampler has (re)started; ordinals up to the present one must be owned by the caller. */
   attach(): boolean;
   detach(): void;
+  /** Node has just parsed this request, in nobody's context or an earlier request's: that work is its own. */
+  adopt(record: RequestRecord): void;
   /** Between these two, the code that allocates is the agent's. They may nest. */
   beginAgent(): void;
   endAgent(): void;
@@ -30,6 +32,7 @@ export class NoLabels implements Labels {
     return true;
   }
   detach(): void {}
+  adopt(): void {}
   beginAgent(): void {}
   endAgent(): void {}
   settle(): void {}
@@ -78,6 +81,12 @@ export class HookLabels implements Labels {
     unwrapAsyncScope();
   }
 
+  adopt(record: RequestRecord): void {
+    const current = currentRecord();
+    const isParsed = this.#agentDepth === 0 && (current === null || current.endOrdinal !== STILL_OPEN);
+    this.#ownUpToNow(isParsed ? record : current);
+  }
+
   beginAgent(): void {
     this.#check();
     this.#agentDepth++;
@@ -93,20 +102,23 @@ export class HookLabels implements Labels {
   }
 
   readonly #check = (): void => {
+    if (this.ordinals.read() > this.#lastOrdinal) this.#ownUpToNow(currentRecord());
+  };
+
+  #ownUpToNow(record: RequestRecord | null): void {
     const now = this.ordinals.read();
     const last = this.#lastOrdinal;
     if (now <= last || !this.#attached) return;
     this.#lastOrdinal = now;
     try {
-      this.ledger.own(last + 1, now, this.#owner());
+      this.ledger.own(last + 1, now, this.#tokenFor(record));
     } catch (error) {
       this.caught(error);
     }
-  };
+  }
 
-  #owner(): OwnerToken {
+  #tokenFor(record: RequestRecord | null): OwnerToken {
     if (this.#agentDepth > 0) return OWNER_AGENT;
-    const record = currentRecord();
     return record === null ? OWNER_BACKGROUND : this.ledger.tokenFor(record);
   }
 }
@@ -135,6 +147,9 @@ export class InterposedLabels implements Labels {
     this.source.drain();
     this.source.removeInterposition();
   }
+
+  /** Not possible here: each sample has its context already. */
+  adopt(): void {}
 
   beginAgent(): void {
     // Once per loop turn is too late for a turn that is full of requests.

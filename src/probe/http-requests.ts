@@ -65,10 +65,11 @@ export class HttpRequests {
     if (this.#isOff) return;
     if (this.#isFirst) this.#first();
     const { labels } = this.attribution;
+    const record = new RequestRecord(OTHER_ROUTE_INDEX);
+    labels.adopt(record);
     labels.beginAgent();
     try {
       const { response } = message as HttpMessage;
-      const record = new RequestRecord(OTHER_ROUTE_INDEX);
       response[RECORD] = record;
       response.on("close", this.#onClose);
       // Without labels the record only counts the request, and AsyncLocalStorage need not cost anything.

@@ -77,6 +77,8 @@ export class Sampling {
     const now = Math.max(0, attribution.ordinals?.read() ?? 0);
     if (now > 0) attribution.ledger.own(1, now, OWNER_STARTUP);
     this.#labelsFromOrdinal = now;
+    this.#lastOrdinal = now;
+    this.#windowStartMillis = Date.now();
     if (!attribution.labels.attach()) dropLabels("they could not be switched on");
   }
 
@@ -110,7 +112,7 @@ export class Sampling {
     const { requestCount, samples } = this.#closeWindow(now);
     const chosen = this.#interval.windowClosed(windowMillis, samples, requestCount > 0);
     if (chosen !== null) {
-      this.#report(sink, null, 0);
+      if (sink.isReady) this.#report(sink, null, 0);
       this.#restart(chosen);
       return;
     }

@@ -45,6 +45,29 @@ test("new ordinals belong to the context that ends at the boundary", () => {
   );
 });
 
+test("what Node did to parse a request is the request's, unless another one is still running there", () => {
+  const { counter, ledger, labels } = makeLabels(false);
+  labels.attach();
+  const running = new RequestRecord(1);
+  const ended = new RequestRecord(1);
+  ledger.end(ended, 90);
+  const records = [new RequestRecord(2), new RequestRecord(2), new RequestRecord(2)];
+  counter.ordinal += 1;
+  labels.adopt(records[0]);
+  runInContext(ended, () => {
+    counter.ordinal += 2;
+    labels.adopt(records[1]);
+  });
+  runInContext(running, () => {
+    counter.ordinal += 4;
+    labels.adopt(records[2]);
+  });
+  labels.detach();
+  const tokens = [records[0].recordId, records[1].recordId, running.recordId];
+  assert.deepEqual([...ledger.takeRanges()], [101, 101, tokens[0], 102, 103, tokens[1], 104, 107, tokens[2]]);
+  assert.equal(records[2].recordId, 0);
+});
+
 test("the wrapped runInAsyncScope passes receiver, arguments, results and errors on, and goes with the labels", () => {
   const original = AsyncResource.prototype.runInAsyncScope;
   const { labels } = makeLabels(false);
