@@ -71,7 +71,10 @@ export function toFinding(transition: Transition, context: FindingContext): Find
       inlined: transition.siteInlined,
     },
     appFrame: application === null ? null : { ...describeFrame(application, context) },
-    path: transition.path.map((frame) => ({ ...describeFrame(frame, context), package: context.describe(frame).package })),
+    path: transition.path.map((frame) => ({
+      ...describeFrame(frame, context),
+      package: context.describe(frame).package,
+    })),
     growth: transition.growth,
     evidence: transition.evidence,
     contrast: transition.contrast,
@@ -95,12 +98,10 @@ function describeFrame(frame: Frame, context: FindingContext): { function: strin
 
 /** Package, source-mapped path and the three function names nearest the site: no line numbers, so an id survives edits. */
 function siteIdOf(transition: Transition, site: DescribedFrame, context: FindingContext): string {
-  const at = transition.path.findLastIndex((frame) => frame === transition.site);
-  const names = transition.path.slice(Math.max(0, at - 2), at + 1).map(functionName);
   const version = site.package.lastIndexOf("@");
   const packageName = version > 0 ? site.package.slice(0, version) : site.package;
   const file = site.original?.file ?? context.describe(transition.site).file;
-  return hash([packageName, file, ...(names.length > 0 ? names : [functionName(transition.site)])], 16);
+  return hash([packageName, file, ...transition.siteFunctions], 16);
 }
 
 function functionName(frame: Frame): string {

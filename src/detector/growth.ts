@@ -24,7 +24,12 @@ export interface Rate {
  * Interval: gamma-Poisson with effective n = (sum Y)^2 / max(sum Var Y_w, sum (Y_w - lambda x_w)^2); exact for Poisson
  * counts, approximate otherwise.
  */
-export function growthRate(samples: readonly StoredSample[], clock: Clock, startMillis: number, endMillis: number): Rate | null {
+export function growthRate(
+  samples: readonly StoredSample[],
+  clock: Clock,
+  startMillis: number,
+  endMillis: number,
+): Rate | null {
   const exposure = clock.at(endMillis) - clock.at(startMillis);
   if (exposure <= 0 || endMillis <= startMillis) return null;
   const windows = new Map<number, number>();
@@ -39,7 +44,8 @@ export function growthRate(samples: readonly StoredSample[], clock: Clock, start
   }
   if (total === 0) return { perExposure: 0, low: 0, high: 0, exposure };
   const perExposure = total / exposure;
-  const effective = total ** 2 / Math.max(samplingVariance, bucketVariance(windows, perExposure, clock, startMillis, endMillis));
+  const effective =
+    total ** 2 / Math.max(samplingVariance, bucketVariance(windows, perExposure, clock, startMillis, endMillis));
   return {
     perExposure,
     low: (perExposure * gammaQuantile(effective, -NORMAL_QUANTILE_975)) / effective,
@@ -140,7 +146,11 @@ export function contrastRecord(input: ContrastInput): FindingContrast {
   };
 }
 
-function meanWhere(values: readonly number[], where: (index: number) => boolean, hoursPerBucket: number): number | null {
+function meanWhere(
+  values: readonly number[],
+  where: (index: number) => boolean,
+  hoursPerBucket: number,
+): number | null {
   let sum = 0;
   let count = 0;
   values.forEach((value, index) => {

@@ -69,7 +69,15 @@ export function evaluate(
   starts: ReturnType<typeof startGrid>,
 ): Evaluation | null {
   const cohorts = cohortsOf(samples);
-  let best: { margin: number; lnE: number; threshold: number; start: number; age: number; a: number; d: number } | null = null;
+  let best: {
+    margin: number;
+    lnE: number;
+    threshold: number;
+    start: number;
+    age: number;
+    a: number;
+    d: number;
+  } | null = null;
   for (const ageShare of AGE_SHARES) {
     const ageMillis = ageShare * context.horizonMillis;
     const events = eventsAt(cohorts, ageMillis, context.nowMillis);
@@ -79,11 +87,14 @@ export function evaluate(
       const lnE = lnEvidence(a, d);
       const threshold = lnThreshold(context.ownerOrder, siteOrder, octave, STARTS_PER_OCTAVE, AGE_SHARES.length);
       const margin = lnE - threshold;
-      if (best === null || margin > best.margin) best = { margin, lnE, threshold, start: startMillis, age: ageMillis, a, d };
+      if (best === null || margin > best.margin)
+        best = { margin, lnE, threshold, start: startMillis, age: ageMillis, a, d };
     }
   }
   if (best === null) return null;
-  const survivors = samples.filter((sample) => sample.freedMillis === Number.POSITIVE_INFINITY && sample.bornMillis >= best.start);
+  const survivors = samples.filter(
+    (sample) => sample.freedMillis === Number.POSITIVE_INFINITY && sample.bornMillis >= best.start,
+  );
   return {
     lnE: best.lnE,
     lnThreshold: best.threshold,
@@ -135,7 +146,10 @@ function eventsAt(cohorts: readonly Cohort[], ageMillis: number, nowMillis: numb
     const ripe = cohort.samples.filter((sample) => sample.freedMillis > Math.max(ripeMillis, sample.maturedMillis));
     if (ripe.length === 0) continue;
     const deaths = ripe.map((sample) => sample.freedMillis).sort((x, y) => x - y);
-    events.push({ bornMillis: cohort.bornMillis, freedMillis: deaths[Math.ceil(deaths.length / 2) - 1] ?? Number.POSITIVE_INFINITY });
+    events.push({
+      bornMillis: cohort.bornMillis,
+      freedMillis: deaths[Math.ceil(deaths.length / 2) - 1] ?? Number.POSITIVE_INFINITY,
+    });
   }
   return events;
 }

@@ -36,7 +36,8 @@ export class LevelHistory {
     this.readings = this.readings.filter((_, index) => index % 2 === 0);
     const first = this.readings[0];
     const end = this.readings[this.readings.length - 1];
-    if (first !== undefined && end !== undefined) this.spacingMillis = (end.timeMillis - first.timeMillis) / this.readings.length;
+    if (first !== undefined && end !== undefined)
+      this.spacingMillis = (end.timeMillis - first.timeMillis) / this.readings.length;
   }
 
   latest(): LevelReading | null {
@@ -104,7 +105,10 @@ export interface Headroom {
 /** The nearer of the usable heap limit and the container's limit; null before the first mark-compact. */
 export function headroomOf(level: LevelReading | null): Headroom | null {
   if (level === null || level.postGcHeapBytes === null) return null;
-  const heap: Headroom = { limit: "heap", bytes: Math.max(0, USABLE_HEAP_SHARE * level.heapLimitBytes - level.postGcHeapBytes) };
+  const heap: Headroom = {
+    limit: "heap",
+    bytes: Math.max(0, USABLE_HEAP_SHARE * level.heapLimitBytes - level.postGcHeapBytes),
+  };
   if (level.cgroupBytes === null || level.cgroupLimitBytes === null) return heap;
   const cgroup: Headroom = { limit: "cgroup", bytes: Math.max(0, level.cgroupLimitBytes - level.cgroupBytes) };
   return cgroup.bytes < heap.bytes ? cgroup : heap;

@@ -39,7 +39,11 @@ export function nameSites(
   const taken = new Set<StoredSample>();
   let candidates = new Map(passing);
   while (candidates.size > 0 && sites.length < MAX_SITES) {
-    const site = deepestHolder(candidates, (frame) => livingSince(samplesOf.get(frame) ?? [], sinceMillis, taken), stacks);
+    const site = deepestHolder(
+      candidates,
+      (frame) => livingSince(samplesOf.get(frame) ?? [], sinceMillis, taken),
+      stacks,
+    );
     if (site === null) break;
     if (sites[0] !== undefined && site.samples.length < MINIMUM_GROUP_SHARE * sites[0].samples.length) break;
     sites.push(site);
@@ -100,4 +104,3 @@ function meanDepth(samples: readonly StoredSample[], frame: number, stacks: Stac
   for (const sample of samples) sum += stacks.depthOf(sample.stack, frame);
   return samples.length === 0 ? 0 : sum / samples.length;
 }
-

@@ -9,6 +9,8 @@ export interface TrackedSite {
   frame: number;
   /** The function that is named: `frame`, or one below it (src/detector/inlining.ts). */
   readonly namedFrame: number;
+  /** Names of the three functions that end in the site, as first reported: part of the finding's id, so they stay. */
+  siteFunctions: readonly string[];
   verdict: VerdictName;
   previousVerdict: VerdictName | null;
   sequence: number;

@@ -27,6 +27,8 @@ export interface Transition {
   readonly routeShareRatio: number;
   readonly otherRoutes: readonly string[];
   readonly site: Frame;
+  /** Names of up to three functions that end in the site; the same in every transition of one finding. */
+  readonly siteFunctions: readonly string[];
   readonly siteShareRatio: number;
   /** Most of the evidence lies in functions below the site, which no single one of them holds. */
   readonly siteInlined: boolean;
@@ -44,5 +46,4 @@ export interface Transition {
   readonly threadId: number;
   /** Mark-compacts that the agent asked for (load tests only). */
   readonly requestedGcCount: number;
-  readonly supersededBy: string | null;
 }

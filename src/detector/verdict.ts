@@ -15,6 +15,11 @@ const MINIMUM_SURVIVORS = 20;
 /** A broken rule must stay broken this share of the horizon before a verdict is withdrawn. */
 export const WITHDRAWAL_SHARE_OF_HORIZON: number = 1 / 3;
 
+/** A verdict that a person has been told about growth. */
+export function isStanding(verdict: VerdictName): boolean {
+  return verdict === "leak" || verdict === "urgent" || verdict === "saturating";
+}
+
 export interface Standing {
   /** How long the hypothesis has been over threshold at every look. */
   readonly heldMillis: number;
@@ -45,15 +50,25 @@ export function alternativesOf(
 ): FindingAlternative[] {
   const alternatives: FindingAlternative[] = [
     reject("bounded cache in steady state", "lnE", evaluation.lnE, evaluation.lnThreshold, evaluation.overThreshold),
-    reject("short burst or batch", "heldSeconds", heldMillis / 1_000, horizonMillis / 1_000, heldMillis >= horizonMillis),
+    reject(
+      "short burst or batch",
+      "heldSeconds",
+      heldMillis / 1_000,
+      horizonMillis / 1_000,
+      heldMillis >= horizonMillis,
+    ),
   ];
   if (evaluation.minQuarterRatio !== null) {
     const value = evaluation.minQuarterRatio;
-    alternatives.push(reject("warm-up or a one-off", "minQuarterRatio", value, LEAK_QUARTER_RATIO, value >= LEAK_QUARTER_RATIO));
+    alternatives.push(
+      reject("warm-up or a one-off", "minQuarterRatio", value, LEAK_QUARTER_RATIO, value >= LEAK_QUARTER_RATIO),
+    );
   }
   if (evaluation.halfRatio !== null) {
     const value = evaluation.halfRatio;
-    alternatives.push(reject("a structure that is filling up", "halfRatio", value, LEAK_HALF_RATIO, value >= LEAK_HALF_RATIO));
+    alternatives.push(
+      reject("a structure that is filling up", "halfRatio", value, LEAK_HALF_RATIO, value >= LEAK_HALF_RATIO),
+    );
   }
   if (idleBytesPerHour !== null && busyBytesPerHour !== null && busyBytesPerHour > 0) {
     const share = idleBytesPerHour / busyBytesPerHour;

@@ -4,18 +4,27 @@ import type { Finding } from "../model/finding";
 export function findingText(finding: Finding, requestedGcCount: number): string {
   const sentences = [headline(finding), evidenceSentence(finding)];
   if (finding.verdict === "leak" || finding.verdict === "urgent" || finding.verdict === "saturating") {
-    sentences.push(steadinessSentence(finding), contrastSentence(finding), explainedSentence(finding), forecastSentence(finding));
-    sentences.push(`A cache that keeps entries longer than ${duration(finding.evidence.oldestAgeSeconds)} would look identical; ${finding.refutedBy} would refute this.`);
+    sentences.push(
+      steadinessSentence(finding),
+      contrastSentence(finding),
+      explainedSentence(finding),
+      forecastSentence(finding),
+    );
+    sentences.push(
+      `A cache that keeps entries longer than ${duration(finding.evidence.oldestAgeSeconds)} would look identical; ${finding.refutedBy} would refute this.`,
+    );
   }
   if (finding.otherRoutes.length > 0) sentences.push(`The same site also leaks on ${finding.otherRoutes.join(", ")}.`);
-  if (requestedGcCount > 0) sentences.push(`This was a load test: the agent asked V8 for ${requestedGcCount} mark-compacts.`);
+  if (requestedGcCount > 0)
+    sentences.push(`This was a load test: the agent asked V8 for ${requestedGcCount} mark-compacts.`);
   return sentences.filter((sentence) => sentence !== "").join(" ");
 }
 
 export function nextStep(finding: Finding): string {
   if (finding.verdict !== "leak" && finding.verdict !== "urgent") return "nothing to do yet";
   const frame = finding.appFrame;
-  const where = frame === null ? `${finding.site.file}:${finding.site.line}` : `${frame.file}:${frame.line} (${frame.function})`;
+  const where =
+    frame === null ? `${finding.site.file}:${finding.site.line}` : `${frame.file}:${frame.line} (${frame.function})`;
   return `look for what keeps the objects made at ${sitePosition(finding)}, starting at ${where}`;
 }
 
@@ -26,7 +35,8 @@ export function sitePosition(finding: Finding): string {
 }
 
 function headline(finding: Finding): string {
-  const owner = finding.route.kind === "background-of" ? `background work of ${finding.route.name}` : finding.route.name;
+  const owner =
+    finding.route.kind === "background-of" ? `background work of ${finding.route.name}` : finding.route.name;
   const site = `${sitePosition(finding)} ${finding.site.function}${finding.site.package === "app" ? "" : ` [${finding.site.package}]`}`;
   switch (finding.verdict) {
     case "leak":
@@ -53,7 +63,10 @@ function rate(finding: Finding): string {
 
 function evidenceSentence(finding: Finding): string {
   const { evidence } = finding;
-  const freed = evidence.cohortsFreed === 0 ? "none was freed" : `${evidence.cohortsFreed} ${evidence.cohortsFreed === 1 ? "was" : "were"} freed`;
+  const freed =
+    evidence.cohortsFreed === 0
+      ? "none was freed"
+      : `${evidence.cohortsFreed} ${evidence.cohortsFreed === 1 ? "was" : "were"} freed`;
   return `${evidence.cohortsMatured} cohorts of its allocations matured and ${freed}; the oldest living one is ${duration(evidence.oldestAgeSeconds)} old (${evidence.majorGcs} mark-compacts so far).`;
 }
 
@@ -67,7 +80,9 @@ function contrastSentence(finding: Finding): string {
   const { contrast } = finding;
   const parts: string[] = [];
   if (contrast.idleBytesPerHour !== null && contrast.busyBytesPerHour !== null) {
-    parts.push(`${bytes(contrast.busyBytesPerHour)}/hour while busy against ${bytes(contrast.idleBytesPerHour)}/hour while idle`);
+    parts.push(
+      `${bytes(contrast.busyBytesPerHour)}/hour while busy against ${bytes(contrast.idleBytesPerHour)}/hour while idle`,
+    );
   }
   if (contrast.otherRoutesBytesPerRequest !== null) {
     parts.push(`other routes retain ${bytes(contrast.otherRoutesBytesPerRequest)}/request there`);

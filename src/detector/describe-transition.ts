@@ -1,0 +1,250 @@
+/** Pure. Owns the record of a changed verdict: every number that a finding states is computed here, once. */
+import type { FindingEvidence, RouteKind } from "../model/finding";
+import type { OwnerKind } from "../model/owner";
+import type { DetectorMemory } from "./detector-memory";
+import { contrastRecord, growthRate, growthRecord } from "./growth";
+import { type Evaluation, evaluate, startGrid } from "./hypothesis";
+import { explainedBy, forecastOf, headroomOf, impactOf } from "./level-trend";
+import type { OwnerState, TrackedSite } from "./owner-state";
+import type { StoredSample } from "./sample-store";
+import type { Transition } from "./transition";
+import { alternativesOf, isStanding } from "./verdict";
+
+const MAX_PATH_FRAMES = 16;
+const SITE_FUNCTIONS = 3;
+
+/** What a site holds, and when it was born. */
+interface Holding {
+  readonly evaluation: Evaluation | null;
+  /** All samples of the site, dead ones too. */
+  readonly all: readonly StoredSample[];
+  readonly living: readonly StoredSample[];
+  readonly startMillis: number;
+  readonly endMillis: number;
+}
+
+/** @returns null when the site's function is unknown, which a whole history never shows. */
+export function describeTransition(
+  memory: DetectorMemory,
+  owner: OwnerState,
+  tracked: TrackedSite,
+  nowMillis: number,
+  hypothesisCount: number,
+): Transition | null {
+  const { stacks, options, levels } = memory;
+  const site = stacks.frames[tracked.namedFrame];
+  if (site === undefined) return null;
+  const holding = holdingOf(memory, owner, tracked, nowMillis);
+  const { living, startMillis, endMillis } = holding;
+  const shown = living.length > 0 ? living : holding.all;
+  const retained = retainedWith(memory, owner, tracked);
+  const clock = owner.hasRequests ? owner.clock : null;
+  const growth = growthRecord(
+    growthRate(retained, owner.clock, startMillis, endMillis),
+    retained,
+    clock,
+    startMillis,
+    endMillis,
+  );
+  const others = elsewhere(memory, owner, tracked, startMillis, endMillis);
+  const contrast = contrastRecord({
+    samples: living,
+    clock: owner.clock,
+    hasRequests: owner.hasRequests,
+    otherBytes: others.bytes,
+    otherRequests: others.requests,
+    startMillis: Math.max(owner.clock.originMillis(), oldestBirth(living, nowMillis)),
+    endMillis,
+    horizonMillis: options.horizonMillis,
+  });
+  const heldMillis = owner.heldMillis(tracked.frame, nowMillis);
+  const stack = representativeStack(memory, tracked, shown);
+  if (tracked.siteFunctions.length === 0) tracked.siteFunctions = siteFunctionsOf(memory, tracked.namedFrame, stack);
+  const since = owner.clock.originMillis();
+  const ownerLivingCount = [...memory.store.of(owner.key)].filter(isLiving).length;
+  return {
+    key: `${owner.key}|${tracked.namedFrame}`,
+    sequence: tracked.sequence,
+    timeMillis: nowMillis,
+    firstSeenMillis: tracked.firstSeenMillis,
+    verdict: tracked.verdict,
+    previousVerdict: tracked.previousVerdict,
+    impact: impactOf(growth.bytesPerHour, headroomOf(levels.latest())),
+    route: memory.routeOf(owner),
+    routeKind: kindOf(shown),
+    routeShareRatio: share(living.length, living.length + others.samples),
+    otherRoutes: others.leakingRoutes,
+    site,
+    siteFunctions: tracked.siteFunctions,
+    siteShareRatio: share(living.length, Math.max(retained.length, ownerLivingCount)),
+    siteInlined: stack !== null && stacks.leaf(stack) !== tracked.namedFrame,
+    path: stack === null ? [] : pathOf(memory, stack),
+    applicationFrame: stack === null ? null : stacks.nearestApplication(stack, tracked.namedFrame),
+    growth,
+    evidence: evidenceOf(memory, holding, nowMillis, heldMillis, hypothesisCount),
+    contrast,
+    explained: explainedBy(growth.bytesPerHour, levels, since),
+    forecast: forecastOf(levels, since),
+    alternatives:
+      holding.evaluation === null
+        ? []
+        : alternativesOf(
+            holding.evaluation,
+            heldMillis,
+            options.horizonMillis,
+            contrast.idleBytesPerHour,
+            contrast.busyBytesPerHour,
+          ),
+    samplingIntervalBytes: memory.intervalBytes,
+    labelledRatio: memory.labelledRatio,
+    threadId: living[0]?.thread ?? 0,
+    requestedGcCount: memory.requestedGcCount,
+  };
+}
+
+function holdingOf(memory: DetectorMemory, owner: OwnerState, tracked: TrackedSite, nowMillis: number): Holding {
+  const samples = memory.store.of(owner.key);
+  const all = [...samples].filter((sample) => memory.stacks.candidatesOf(sample.stack).includes(tracked.frame));
+  const context = memory.contextOf(owner, samples, nowMillis);
+  const evaluation =
+    owner.evaluations.get(tracked.frame) ??
+    evaluate(all, owner.siteOrder(tracked.namedFrame), context, startGrid(context));
+  const startMillis = evaluation?.startMillis ?? owner.clock.originMillis();
+  return {
+    evaluation,
+    all,
+    living: all.filter(isLiving),
+    startMillis,
+    endMillis: Math.max(startMillis, Math.min(context.decidableMillis, nowMillis - (evaluation?.ageMillis ?? 0))),
+  };
+}
+
+function evidenceOf(
+  memory: DetectorMemory,
+  { evaluation, living }: Holding,
+  nowMillis: number,
+  heldMillis: number,
+  hypothesisCount: number,
+): FindingEvidence {
+  return {
+    method: "cohort",
+    samples: living.length,
+    cohortsMatured: evaluation?.maturedCount ?? 0,
+    cohortsFreed: evaluation?.freedCount ?? 0,
+    lnE: evaluation?.lnE ?? 0,
+    lnThreshold: evaluation?.lnThreshold ?? 0,
+    hypotheses: hypothesisCount,
+    ageSeconds: (evaluation?.ageMillis ?? 0) / 1_000,
+    oldestAgeSeconds: (nowMillis - oldestBirth(living, nowMillis)) / 1_000,
+    majorGcs: memory.majorGcCount(0),
+    halfRatio: evaluation?.halfRatio ?? null,
+    minQuarterRatio: evaluation?.minQuarterRatio ?? null,
+    unrefutedSeconds: heldMillis / 1_000,
+    lives: 1,
+  };
+}
+
+/** Living samples of the site and, on a route, of its other sites over threshold: one finding speaks for all of them. */
+function retainedWith(memory: DetectorMemory, owner: OwnerState, tracked: TrackedSite): StoredSample[] {
+  const frames = new Set([tracked.frame]);
+  if (owner.hasRequests) {
+    for (const site of owner.tracked.values()) {
+      if (owner.evaluations.get(site.frame)?.overThreshold) frames.add(site.frame);
+    }
+  }
+  return [...memory.store.of(owner.key)].filter(
+    (sample) => isLiving(sample) && memory.stacks.candidatesOf(sample.stack).some((frame) => frames.has(frame)),
+  );
+}
+
+/** The most common stack that shows the named function; one from before it was inlined when no sample does any more. */
+function representativeStack(
+  memory: DetectorMemory,
+  tracked: TrackedSite,
+  samples: readonly StoredSample[],
+): number | null {
+  const { frame, namedFrame } = tracked;
+  const showing = samples.filter((sample) => memory.stacks.stack(sample.stack).includes(namedFrame));
+  if (showing.length > 0) return mostCommonStack(showing);
+  const earlier = memory.stacks.stacksThrough(namedFrame).find((stack) => memory.stacks.stack(stack).includes(frame));
+  return earlier ?? mostCommonStack(samples);
+}
+
+/** The same function on other owners: what it retains there, and where it leaks too. */
+function elsewhere(
+  memory: DetectorMemory,
+  owner: OwnerState,
+  { frame, namedFrame }: TrackedSite,
+  startMillis: number,
+  endMillis: number,
+): { bytes: number; requests: number; samples: number; leakingRoutes: string[] } {
+  let bytes = 0;
+  let requests = 0;
+  let count = 0;
+  const leaking: { name: string; perExposure: number }[] = [];
+  for (const other of memory.owners.values()) {
+    if (other === owner) continue;
+    const living = memory.livingAt(other, frame);
+    const exposure = other.clock.at(endMillis) - other.clock.at(startMillis);
+    if (other.hasRequests) requests += exposure;
+    const recent = living.filter((sample) => sample.bornMillis > startMillis && sample.bornMillis <= endMillis);
+    const recentBytes = recent.reduce((sum, sample) => sum + sample.sizeBytes * sample.weight, 0);
+    bytes += recentBytes;
+    count += living.length;
+    const site = other.tracked.get(namedFrame);
+    const verdict = site?.verdict;
+    const name = memory.routeOf(other)?.name;
+    const merged = site?.mergedInto === owner.key;
+    if (name !== undefined && exposure > 0 && (merged || (verdict !== undefined && isStanding(verdict)))) {
+      leaking.push({ name, perExposure: recentBytes / exposure });
+    }
+  }
+  leaking.sort((a, b) => b.perExposure - a.perExposure);
+  return { bytes, requests, samples: count, leakingRoutes: leaking.map((route) => route.name) };
+}
+
+function siteFunctionsOf(memory: DetectorMemory, namedFrame: number, stack: number | null): string[] {
+  const { stacks } = memory;
+  const whole = stack === null ? [] : stacks.stack(stack);
+  const upToSite = whole.slice(0, whole.lastIndexOf(namedFrame) + 1);
+  const nearest = upToSite.length === 0 ? [namedFrame] : upToSite.slice(-SITE_FUNCTIONS);
+  return nearest.map((frame) => stacks.frames[frame]?.function ?? "");
+}
+
+function pathOf(memory: DetectorMemory, stack: number): Transition["path"] {
+  const frames = memory.stacks.stack(stack).flatMap((index) => memory.stacks.frames[index] ?? []);
+  return frames.slice(-MAX_PATH_FRAMES);
+}
+
+function kindOf(samples: readonly StoredSample[]): RouteKind {
+  const counts = new Map<OwnerKind, number>();
+  for (const sample of samples) counts.set(sample.kind, (counts.get(sample.kind) ?? 0) + 1);
+  let best: OwnerKind = "unattributed";
+  for (const [kind, count] of counts) if (count > (counts.get(best) ?? 0)) best = kind;
+  return best === "agent" ? "unattributed" : best;
+}
+
+function mostCommonStack(samples: readonly StoredSample[]): number | null {
+  const counts = new Map<number, number>();
+  let best: number | null = null;
+  for (const { stack } of samples) {
+    const count = (counts.get(stack) ?? 0) + 1;
+    counts.set(stack, count);
+    if (best === null || count > (counts.get(best) ?? 0)) best = stack;
+  }
+  return best;
+}
+
+function isLiving(sample: StoredSample): boolean {
+  return sample.freedMillis === Number.POSITIVE_INFINITY && !sample.container;
+}
+
+function oldestBirth(samples: readonly StoredSample[], fallbackMillis: number): number {
+  let oldest = fallbackMillis;
+  for (const sample of samples) oldest = Math.min(oldest, sample.bornMillis);
+  return oldest;
+}
+
+function share(part: number, whole: number): number {
+  return whole === 0 ? 0 : part / whole;
+}

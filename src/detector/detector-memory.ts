@@ -1,0 +1,174 @@
+/**
+ * Pure. Owns everything the detector remembers of the observations so far: routes and their clocks, stacks, samples,
+ * mark-compacts, memory levels. Judges nothing.
+ */
+import type { Observation } from "../model/observation";
+import type { OwnerKind, Route } from "../model/owner";
+import { ExposureClock, HourClock } from "./exposure";
+import type { HypothesisContext } from "./hypothesis";
+import { LevelHistory } from "./level-trend";
+import { OwnerState } from "./owner-state";
+import { SampleStore, type StoredSample } from "./sample-store";
+import { StackIndex } from "./stack-index";
+
+export interface DetectorOptions {
+  readonly horizonMillis: number;
+  readonly windowMillis: number;
+  readonly applicationRoot: string;
+}
+
+/** Observations of which the mark-compact count is remembered, per thread. */
+const MAX_GC_POINTS = 512;
+
+interface ThreadGcHistory {
+  majorGcCount: number;
+  /** [time of an observation, mark-compacts completed by then], thinned. */
+  readonly points: [number, number][];
+}
+
+export class DetectorMemory {
+  readonly stacks: StackIndex = new StackIndex();
+  readonly store: SampleStore = new SampleStore((stack) => this.stacks.leaf(stack));
+  readonly owners: Map<string, OwnerState> = new Map();
+  readonly levels: LevelHistory = new LevelHistory();
+  intervalBytes = 1;
+  labelledRatio: number | null = null;
+  requestedGcCount = 0;
+  private readonly routes: Route[] = [];
+  private readonly aliases = new Map<number, number>();
+  private readonly clocks = new Map<number, ExposureClock>();
+  private readonly gcs = new Map<number, ThreadGcHistory>();
+  private originMillis = 0;
+
+  constructor(readonly options: DetectorOptions) {}
+
+  takeIn(observation: Observation): void {
+    if (this.originMillis === 0) this.originMillis = observation.timeMillis;
+    const now = observation.timeMillis;
+    this.stacks.addFrames(observation.newFrames ?? []);
+    this.stacks.addStacks(observation.newStacks ?? []);
+    for (const route of observation.newRoutes ?? []) this.routes.push(route);
+    if (observation.restarted === true) this.restart(observation.thread, now);
+    for (const [from, to] of observation.routeAliases ?? []) this.alias(from, to);
+    for (const [time, route, count] of observation.requests ?? []) this.clockOf(this.resolve(route)).add(time, count);
+    this.noteGcs(observation);
+    for (const sample of observation.matured ?? []) {
+      const owner = this.ownerOf(sample.kind, this.resolve(sample.route));
+      this.store.mature(sample, owner.key, observation.thread, now, observation.intervalBytes);
+    }
+    for (const key of observation.freed ?? []) this.store.free(key, now);
+    this.levels.add(now, observation.level);
+    this.intervalBytes = observation.intervalBytes;
+    this.labelledRatio = observation.labelledRatio;
+    this.requestedGcCount = observation.requestedGcCount;
+  }
+
+  /** The route of an owner, or null for owners without one. */
+  routeOf(owner: OwnerState): Route | null {
+    return this.routes[owner.route] ?? null;
+  }
+
+  majorGcCount(thread: number): number {
+    return this.gcs.get(thread)?.majorGcCount ?? 0;
+  }
+
+  /** Living samples that an owner holds through a function. */
+  livingAt(owner: OwnerState, frame: number): StoredSample[] {
+    return [...this.store.of(owner.key)].filter(
+      (sample) =>
+        sample.freedMillis === Number.POSITIVE_INFINITY &&
+        !sample.container &&
+        this.stacks.candidatesOf(sample.stack).includes(frame),
+    );
+  }
+
+  contextOf(owner: OwnerState, samples: ReadonlySet<StoredSample>, now: number): HypothesisContext {
+    const first = samples.values().next().value;
+    return {
+      nowMillis: now,
+      horizonMillis: this.options.horizonMillis,
+      clock: owner.clock,
+      decidableMillis: this.decidableMillis(first?.thread ?? 0),
+      ownerOrder: Math.max(0, owner.order),
+    };
+  }
+
+  private ownerOf(kind: OwnerKind, route: number): OwnerState {
+    const hasRequests = route >= 0 && (kind === "request" || kind === "background-of");
+    const key = hasRequests ? `route:${route}` : `kind:${kind}`;
+    let owner = this.owners.get(key);
+    if (owner === undefined) {
+      const clock = hasRequests ? this.clockOf(route) : new HourClock(this.originMillis);
+      owner = new OwnerState(key, hasRequests ? route : -1, clock, hasRequests);
+      this.owners.set(key, owner);
+    }
+    return owner;
+  }
+
+  private clockOf(route: number): ExposureClock {
+    let clock = this.clocks.get(route);
+    if (clock === undefined) {
+      clock = new ExposureClock(this.originMillis, this.options.windowMillis);
+      this.clocks.set(route, clock);
+    }
+    return clock;
+  }
+
+  private resolve(route: number): number {
+    let resolved = route;
+    for (let hops = 0; hops < 8; hops++) {
+      const next = this.aliases.get(resolved);
+      if (next === undefined || next === resolved) break;
+      resolved = next;
+    }
+    return resolved;
+  }
+
+  private alias(from: number, to: number): void {
+    const target = this.resolve(to);
+    if (from === target) return;
+    this.aliases.set(from, target);
+    const clock = this.clocks.get(from);
+    if (clock !== undefined) {
+      this.clockOf(target).absorb(clock);
+      this.clocks.delete(from);
+    }
+    this.owners.delete(`route:${from}`);
+    if (this.store.of(`route:${from}`).size > 0) {
+      const owner = this.ownerOf("request", target);
+      this.store.rename(`route:${from}`, owner.key);
+    }
+  }
+
+  private restart(thread: number, now: number): void {
+    this.store.forgetThread(thread);
+    if (thread !== 0) return;
+    this.originMillis = now;
+    this.clocks.clear();
+    for (const owner of this.owners.values()) {
+      owner.restart(owner.hasRequests ? this.clockOf(owner.route) : new HourClock(now));
+    }
+  }
+
+  private noteGcs(observation: Observation): void {
+    let history = this.gcs.get(observation.thread);
+    if (history === undefined || observation.restarted === true) {
+      history = { majorGcCount: 0, points: [] };
+      this.gcs.set(observation.thread, history);
+    }
+    history.majorGcCount = observation.majorGcCount;
+    history.points.push([observation.timeMillis, observation.majorGcCount]);
+    if (history.points.length > MAX_GC_POINTS) history.points.splice(0, MAX_GC_POINTS / 2);
+  }
+
+  /** The latest birth time after which two mark-compacts have completed in this thread. */
+  private decidableMillis(thread: number): number {
+    const history = this.gcs.get(thread);
+    if (history === undefined) return 0;
+    for (let i = history.points.length - 1; i >= 0; i--) {
+      const point = history.points[i];
+      if (point !== undefined && point[1] <= history.majorGcCount - 2) return point[0];
+    }
+    return 0;
+  }
+}
