@@ -47,6 +47,7 @@ export class Sampling {
   #labelsFromOrdinal = 0;
   /** Ordinals handed out up to the end of the last window; for engines without a counter, the greatest one captured. */
   #lastOrdinal = 0;
+  #hasRequests = false;
   #windowStartMillis = Date.now();
   #utilisation = performance.eventLoopUtilization();
   /** Samples of the sampler's earlier lives. */
@@ -110,16 +111,23 @@ export class Sampling {
     const now = Date.now();
     const windowMillis = now - this.#windowStartMillis;
     const { requestCount, samples } = this.#closeWindow(now);
-    const chosen = this.#interval.windowClosed(windowMillis, samples, requestCount > 0);
+    const workCount = this.#workIn(requestCount, samples);
+    const chosen = this.#interval.windowClosed(windowMillis, samples, workCount > 0);
     if (chosen !== null) {
       if (sink.isReady) this.#report(sink, null, 0);
       this.#restart(chosen);
       return;
     }
-    if (this.#gcRequests.isDue(now, engine.readGc().majorCount, requestCount)) engine.requestMajorGc();
+    if (this.#gcRequests.isDue(now, engine.readGc().majorCount, workCount)) engine.requestMajorGc();
     if (!sink.isReady) return;
     if (this.#schedule.decide(now, this.#readUtilisation()) === "capture") this.#capture(sink, now);
     else if (this.#isFilling()) this.#report(sink, null, 0);
+  }
+
+  /** Requests of a window; where none has ever come (worker threads, queue consumers) allocating is the work. */
+  #workIn(requestCount: number, samples: number): number {
+    if (requestCount > 0) this.#hasRequests = true;
+    return this.#hasRequests ? requestCount : samples;
   }
 
   #closeWindow(now: number): { requestCount: number; samples: number } {
