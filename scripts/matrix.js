@@ -59,7 +59,9 @@ function closingCount(output, word) {
 
 async function testLine(entry, suiteOnly) {
   const suite = await run(entry, ["scripts/test.js", "--no-build"]);
-  const attribution = suiteOnly ? null : await run(entry, [...scriptArguments("test:attribution"), "--node", entry.node]);
+  const attribution = suiteOnly
+    ? null
+    : await run(entry, [...scriptArguments("test:attribution"), "--node", entry.node]);
   const passed = closingCount(suite.output, "pass");
   return {
     line: entry.line,
