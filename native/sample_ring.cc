@@ -26,6 +26,15 @@ Local<Object> CurrentFrame(v8::Isolate* isolate) {
   return frame.As<Object>();
 }
 
+// Of a given context, since an allocation in optimised code may have none of its own at hand.
+double ExecutionAsyncId([[maybe_unused]] Local<Context> context) {
+#if V8_MAJOR_VERSION >= 13
+  return node::AsyncHooksGetExecutionAsyncId(context);
+#else
+  return -1;
+#endif
+}
+
 struct Closing {
   void (*done)(void*);
   void* data;
@@ -98,6 +107,7 @@ void SampleRing::Record(uint64_t ordinal) {
   entry.kind = Kind::kAgent;
   if (control_[kControlInsideAgent] != 0) return;
   const v8::HandleScope scope(isolate_);
+  entry.async_id = ExecutionAsyncId(context_.Get(isolate_));
   const Local<Object> frame = CurrentFrame(isolate_);
   entry.kind = frame.IsEmpty() ? Kind::kNoFrame : Kind::kFrame;
   if (!frame.IsEmpty()) entry.frame.Reset(isolate_, frame);
@@ -132,8 +142,10 @@ void SampleRing::Deliver(Local<Context> context) {
 // The ring is empty before the first look-up, since a look-up may allocate, and so take a sample.
 size_t SampleRing::TakeStores(Local<Context> context, double* ordinals, Local<Value>* stores) {
   const size_t count = length_;
+  double async_ids[kCapacity];
   for (size_t i = 0; i < count; i++) {
     Entry& entry = entries_[i];
+    async_ids[i] = entry.async_id;
     ordinals[i] = static_cast<double>(entry.ordinal);
     if (entry.kind == Kind::kAgent) stores[i] = v8::False(isolate_);
     if (entry.kind == Kind::kNoFrame) stores[i] = v8::Undefined(isolate_);
@@ -144,6 +156,7 @@ size_t SampleRing::TakeStores(Local<Context> context, double* ordinals, Local<Va
   control_[kControlRingLength] = 0;
   for (size_t i = 0; i < count; i++) {
     if (stores[i]->IsMap()) stores[i] = StoreIn(context, stores[i].As<Object>());
+    if (stores[i]->IsUndefined()) stores[i] = v8::Number::New(isolate_, async_ids[i]);
   }
   return count;
 }

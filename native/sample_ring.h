@@ -25,7 +25,8 @@ class SampleRing {
  public:
   explicit SampleRing(v8::Isolate* isolate);
 
-  // `storage` is the AsyncLocalStorage whose store is looked up in each frame; `drained` receives the answers.
+  // `storage` is the AsyncLocalStorage whose store is looked up in each frame; `drained` receives the answers: the store,
+  // or where there is none the number of the async resource that ran.
   // The loop handle drains once per loop turn and keeps nothing alive. False when it cannot be made.
   bool Open(v8::Local<v8::Context> context, v8::Local<v8::Object> storage, v8::Local<v8::Function> drained);
   // Forgets what waits and stops the loop handle.
@@ -45,6 +46,7 @@ class SampleRing {
   struct Entry {
     uint64_t ordinal = 0;
     Kind kind = Kind::kNoFrame;
+    double async_id = 0;
     v8::Global<v8::Object> frame;
   };
 

@@ -47,7 +47,7 @@ export interface CounterView {
 
 /**
  * @param ordinals the same array in every call: read it during the call.
- * @param stores `undefined` without a context, AGENT_STORE inside the agent.
+ * @param stores AGENT_STORE inside the agent; without a store in the context, the `executionAsyncId()` of that moment.
  * @param count how many entries of both count, 1-256.
  */
 export type DrainedSamples = (ordinals: Float64Array, stores: readonly unknown[], count: number) => void;

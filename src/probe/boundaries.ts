@@ -2,7 +2,7 @@
  * Runs on the service's main thread and its worker threads. Owns the two mechanisms that tell which context took each
  * sample: checks at context boundaries (hook), or the sampler's own step (interpose). Must never throw into a boundary.
  */
-import { type AsyncHook, AsyncResource, createHook } from "node:async_hooks";
+import { type AsyncHook, AsyncResource, createHook, executionAsyncId } from "node:async_hooks";
 import type { LabelMechanism } from "../model/messages";
 import { OWNER_AGENT, OWNER_BACKGROUND, OWNER_UNATTRIBUTED, type OwnerToken } from "../model/owner";
 import { AGENT_STORE, CONTROL_INSIDE_AGENT, CONTROL_RING_LENGTH } from "../native";
@@ -130,6 +130,9 @@ const MAX_WAITING = 64;
 export class InterposedLabels implements Labels {
   readonly mechanism = "interpose";
   readonly #control: Int32Array;
+  /** While a request is adopted: it gets the samples that were taken in no context by the resource that runs now. */
+  #adopting: RequestRecord | null = null;
+  #adoptedAsyncId = -1;
 
   constructor(
     private readonly source: LabelSource,
@@ -148,8 +151,13 @@ export class InterposedLabels implements Labels {
     this.source.removeInterposition();
   }
 
-  /** Not possible here: each sample has its context already. */
-  adopt(): void {}
+  adopt(record: RequestRecord): void {
+    if (this.#control[CONTROL_RING_LENGTH] === 0) return;
+    this.#adopting = record;
+    this.#adoptedAsyncId = executionAsyncId();
+    this.source.drain();
+    this.#adopting = null;
+  }
 
   beginAgent(): void {
     // Once per loop turn is too late for a turn that is full of requests.
@@ -175,7 +183,7 @@ export class InterposedLabels implements Labels {
   #ownerOf(store: unknown): OwnerToken {
     if (store === AGENT_STORE) return OWNER_AGENT;
     try {
-      const record = recordIn(store);
+      const record = store === this.#adoptedAsyncId ? this.#adopting : recordIn(store);
       return record === null ? OWNER_BACKGROUND : this.ledger.tokenFor(record);
     } catch (error) {
       this.caught(error);

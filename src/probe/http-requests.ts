@@ -9,7 +9,7 @@ import type { Labels } from "./boundaries";
 import type { RouteNames } from "./frameworks";
 import type { OrdinalReader } from "./ordinal-reader";
 import type { OwnerLedger } from "./owner-ledger";
-import { enterRecord, RequestRecord } from "./request-context";
+import { enterRecord, RequestRecord, runInContext } from "./request-context";
 import { OTHER_ROUTE_INDEX, type RouteTable } from "./route-table";
 
 const REQUEST_START = "http.server.request.start";
@@ -21,7 +21,28 @@ export interface HttpMessage {
   readonly response: Response;
 }
 
-type Response = ServerResponse & { [RECORD]?: RequestRecord | null };
+type Tracked<T> = T & { [RECORD]?: RequestRecord | null };
+type Response = Tracked<ServerResponse>;
+
+type Push = (this: Tracked<IncomingMessage>, chunk: unknown, encoding?: BufferEncoding) => boolean;
+
+/**
+ * From Node 24 on, the parser brings the parts of a body in the context of the connection, and so do the `data` and `end`
+ * events run there. Before, the context went with the parser's resource, which is the one a request enters.
+ */
+const BODIES_LOSE_CONTEXT = Number.parseInt(process.versions.node, 10) >= 24;
+
+/** Has every server request take in the parts of its body in its own context. */
+function bindBodies(): void {
+  const { IncomingMessage: Message } = require("node:http") as typeof import("node:http");
+  const prototype = Message.prototype as unknown as { push: Push };
+  const original = prototype.push;
+  prototype.push = function push(chunk, encoding) {
+    const record = this[RECORD];
+    if (record === undefined || record === null) return original.call(this, chunk, encoding);
+    return runInContext(record, original, this, chunk, encoding);
+  };
+}
 
 /** The parts of one thread's probe that a request meets; `labels` may change while it runs. */
 export interface Attribution {
@@ -69,7 +90,8 @@ export class HttpRequests {
     labels.adopt(record);
     labels.beginAgent();
     try {
-      const { response } = message as HttpMessage;
+      const { request, response } = message as HttpMessage;
+      (request as Tracked<IncomingMessage>)[RECORD] = record;
       response[RECORD] = record;
       response.on("close", this.#onClose);
       // Without labels the record only counts the request, and AsyncLocalStorage need not cost anything.
@@ -83,6 +105,7 @@ export class HttpRequests {
   #first(): void {
     this.#isFirst = false;
     try {
+      if (BODIES_LOSE_CONTEXT && this.attribution.labels.mechanism !== "none") bindBodies();
       this.beforeFirst();
     } catch (error) {
       this.caught(error);

@@ -108,7 +108,7 @@ class ReportReader extends EventEmitter {
       if (match === null) continue;
       samples++;
       const owner = this.ownerOf(capture.ordinals[i]);
-      const expected = `GET ${row.path}/${match[1]}`;
+      const expected = `POST ${row.path}/${match[1]}`;
       const kinds = row.cross.rightKinds ?? ["request"];
       const isRoute = owner.route === expected || (row.cross.mayNameAnotherRoute === true && owner.kind !== "request");
       const verdict =

@@ -67,7 +67,7 @@ async function main() {
       response.end("done");
       return closed;
     };
-    await row.cross(keep, { upstreamPort, undiciPool, random, answer });
+    await row.cross(keep, { upstreamPort, undiciPool, random, answer, request, response });
     if (!row.cross.answersItself) answer();
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -88,7 +88,13 @@ async function drive(row, port) {
     while (row.keptBytes < BYTES_PER_ROW) {
       const path = `${row.path}/${ROUTES[sent++ % ROUTES.length]}`;
       await new Promise((resolve, reject) => {
-        http.get({ port, path, agent }, (response) => response.resume().on("end", resolve)).on("error", reject);
+        const request = http.request({ port, path, agent, method: "POST" }, (response) => {
+          response.resume().on("end", resolve);
+        });
+        request.on("error", reject).write("one part");
+        // Half of the bodies come in one piece with their headers.
+        if (sent % 8 < 4) request.end("another part");
+        else setTimeout(() => request.end("another part"), 1);
       });
     }
   };
