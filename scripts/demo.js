@@ -21,7 +21,7 @@ const { REQUESTS_PER_SECOND, ShopLoad } = require("./demo/shop-load.js");
 
 const ROOT = path.resolve(__dirname, "..");
 const SHOP = path.join(ROOT, "examples", "shop");
-const HORIZON = "20s";
+const HORIZON = "15s";
 /** From the start of the shop to the finding. */
 const LIMIT_SECONDS = 90;
 const POLL_MILLIS = 500;

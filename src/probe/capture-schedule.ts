@@ -167,7 +167,7 @@ export class IntervalChoice {
     private readonly intervalBytes: number,
     isFixed: boolean,
   ) {
-    this.#neededMillis = clamp(horizonMillis / 6, 5 * SECOND, 90 * SECOND);
+    this.#neededMillis = clamp(horizonMillis / 6, 3 * SECOND, 90 * SECOND);
     this.#isDone = isFixed;
   }
 
