@@ -55,13 +55,25 @@ interface SettingDescription {
 export const SETTINGS: readonly SettingDescription[] = [
   { name: "LEAK_AGENT_ENABLED", default: "1", meaning: "0 switches the agent off before it does anything" },
   { name: "LEAK_AGENT_HORIZON", default: "24h", meaning: "time scale of every verdict; under 10m is a load test" },
-  { name: "LEAK_AGENT_DIR", default: "<tmp>/leak-agent-<user>/<service>", meaning: "folder for profiles, history and findings" },
+  {
+    name: "LEAK_AGENT_DIR",
+    default: "<tmp>/leak-agent-<user>/<service>",
+    meaning: "folder for profiles, history and findings",
+  },
   { name: "LEAK_AGENT_DIR_MAX_MB", default: "64", meaning: "most the folder may hold, 8-10240" },
   { name: "LEAK_AGENT_LOG", default: "stderr", meaning: "stderr, file (agent.log in the folder) or off" },
   { name: "LEAK_AGENT_LABELS", default: "auto", meaning: "how samples get their route: auto, interpose, hook or off" },
   { name: "LEAK_AGENT_ENGINE", default: "auto", meaning: "auto, native or pprof" },
-  { name: "LEAK_AGENT_CPU_BUDGET", default: "0.5 (load test: 2)", meaning: "percent of one core that sampling may cost, 0.05-10" },
-  { name: "LEAK_AGENT_PAUSE_BUDGET_MS", default: "20 (load test: 100)", meaning: "sum of capture pauses in ms per minute, 1-1000" },
+  {
+    name: "LEAK_AGENT_CPU_BUDGET",
+    default: "0.5 (load test: 2)",
+    meaning: "percent of one core that sampling may cost, 0.05-10",
+  },
+  {
+    name: "LEAK_AGENT_PAUSE_BUDGET_MS",
+    default: "20 (load test: 100)",
+    meaning: "sum of capture pauses in ms per minute, 1-1000",
+  },
   { name: "LEAK_AGENT_SAMPLING_INTERVAL", default: "measured", meaning: "mean bytes between samples, 4096-16777216" },
   { name: "LEAK_AGENT_MAX_ROUTES", default: "5000", meaning: "route names kept; the rest is (other), 10-5000" },
   { name: "LEAK_AGENT_OFF_FILE", default: "<folder>/off", meaning: "the agent is off while this file exists" },
@@ -73,17 +85,25 @@ export const SETTINGS: readonly SettingDescription[] = [
  * @param env the process environment.
  * @param mainScript the program being run, used to find the service's package.json; null when there is none.
  */
-export function readConfiguration(env: NodeJS.ProcessEnv = process.env, mainScript: string | null = null): Configuration {
+export function readConfiguration(
+  env: NodeJS.ProcessEnv = process.env,
+  mainScript: string | null = null,
+): Configuration {
   const problems: string[] = unknownVariables(env);
   const read = new Reader(env, problems);
   const resource = resourceAttributes(env, problems);
   const manifest = nearestManifest(mainScript);
-  const serviceName = nonEmpty(env["OTEL_SERVICE_NAME"]) ?? resource.get("service.name") ?? manifest?.name ?? "unknown_service:node";
-  const directory = resolve(nonEmpty(env["LEAK_AGENT_DIR"]) ?? join(tmpdir(), `leak-agent-${userName()}`, fileName(serviceName)));
+  const serviceName =
+    nonEmpty(env["OTEL_SERVICE_NAME"]) ?? resource.get("service.name") ?? manifest?.name ?? "unknown_service:node";
+  const directory = resolve(
+    nonEmpty(env["LEAK_AGENT_DIR"]) ?? join(tmpdir(), `leak-agent-${userName()}`, fileName(serviceName)),
+  );
   const horizonMillis = read.duration("LEAK_AGENT_HORIZON", 10 * SECOND, 30 * 24 * HOUR, 24 * HOUR);
   const isLoadTest = horizonMillis < LOAD_TEST_HORIZON_MILLIS;
   const settings: Settings = {
-    enabled: read.choice("LEAK_AGENT_ENABLED", ["1", "0", "true", "false"], "1") !== "0" && env["LEAK_AGENT_ENABLED"] !== "false",
+    enabled:
+      read.choice("LEAK_AGENT_ENABLED", ["1", "0", "true", "false"], "1") !== "0" &&
+      env["LEAK_AGENT_ENABLED"] !== "false",
     horizonMillis,
     directory,
     directoryLimitBytes: read.number("LEAK_AGENT_DIR_MAX_MB", 8, 10_240, 64) * 1024 * 1024,

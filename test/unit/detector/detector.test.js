@@ -9,7 +9,8 @@ const FOREVER = Number.POSITIVE_INFINITY;
 function run(family, seed) {
   const detector = new Detector({ horizonMillis: 30_000, windowMillis: 250, applicationRoot: "/srv/app" });
   const transitions = [];
-  for (const observation of observations({ seed, captureSeconds: 2, ...family })) transitions.push(...detector.observe(observation));
+  for (const observation of observations({ seed, captureSeconds: 2, ...family }))
+    transitions.push(...detector.observe(observation));
   return transitions;
 }
 
@@ -36,7 +37,10 @@ test("bytes per request come out with the truth inside the interval", () => {
   const p = -Math.expm1(-400 / 32_769);
   const truth = (3 * 400) / p / 50;
   const leak = run(LEAKS["a plain leak"], 5).find((transition) => transition.verdict === "leak");
-  assert.ok(leak.growth.bytesPerRequestLow < truth && truth < leak.growth.bytesPerRequestHigh, JSON.stringify(leak.growth));
+  assert.ok(
+    leak.growth.bytesPerRequestLow < truth && truth < leak.growth.bytesPerRequestHigh,
+    JSON.stringify(leak.growth),
+  );
   assert.ok(Math.abs(leak.growth.bytesPerRequest / truth - 1) < 0.35);
 });
 
@@ -48,21 +52,32 @@ const HEALTHY = {
   "a warm-up": { lifeSeconds: (t) => (t < 12 ? FOREVER : 0) },
   "a burst that is kept": { lifeSeconds: (t) => (t > 60 && t < 75 ? FOREVER : 0) },
   "a sawtooth of 20 s": { lifeSeconds: (t) => 20 - (t % 20) + 0.1 },
-  "a sliding window while traffic grows tenfold": { lifeSeconds: () => 5, requestsPerSecond: (t) => 20 + 180 * Math.min(1, t / 16) },
+  "a sliding window while traffic grows tenfold": {
+    lifeSeconds: () => 5,
+    requestsPerSecond: (t) => 20 + 180 * Math.min(1, t / 16),
+  },
 };
 
 for (const [name, family] of Object.entries(HEALTHY)) {
   test(`${name} never becomes a leak (seeds 1-6)`, () => {
     for (let seed = 1; seed <= 6; seed++) {
-      const alarms = run(family, seed).filter((transition) => transition.verdict === "leak" || transition.verdict === "urgent");
-      assert.deepEqual(alarms.map((alarm) => alarm.site.function), [], `seed ${seed}`);
+      const alarms = run(family, seed).filter(
+        (transition) => transition.verdict === "leak" || transition.verdict === "urgent",
+      );
+      assert.deepEqual(
+        alarms.map((alarm) => alarm.site.function),
+        [],
+        `seed ${seed}`,
+      );
     }
   });
 }
 
 test("a leak that stops and is freed is retracted", () => {
   const transitions = run({ lifeSeconds: (t) => 95 - Math.min(t, 94), seconds: 240 }, 2);
-  const verdicts = transitions.filter((transition) => transition.site.function === "remember").map((transition) => transition.verdict);
+  const verdicts = transitions
+    .filter((transition) => transition.site.function === "remember")
+    .map((transition) => transition.verdict);
   assert.ok(verdicts.includes("leak"), verdicts.join());
   assert.equal(verdicts.at(-1), "retracted");
 });
@@ -81,7 +96,9 @@ test("a restart of the sampler is not a mass death, and starts exposure anew", (
     const seconds = (observation.timeMillis - 1_000_000) / 1_000;
     const restarted = restartAt === 0 && seconds >= 60;
     if (restarted) restartAt = observation.timeMillis;
-    const transitions = detector.observe(restarted ? { ...observation, restarted: true, matured: [], freed: [] } : observation);
+    const transitions = detector.observe(
+      restarted ? { ...observation, restarted: true, matured: [], freed: [] } : observation,
+    );
     retracted += transitions.filter((transition) => transition.evidence.cohortsFreed > 0).length;
   }
   assert.equal(retracted, 0);

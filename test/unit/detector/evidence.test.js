@@ -19,7 +19,14 @@ test("evidence is the mixture likelihood ratio, checked against direct summation
     for (let i = 1; i <= k; i++) value = (value * (n - k + i)) / i;
     return value;
   };
-  for (const [a, d] of [[0, 0], [3, 1], [10, 10], [7, 20], [30, 2], [2, 0]]) {
+  for (const [a, d] of [
+    [0, 0],
+    [3, 1],
+    [10, 10],
+    [7, 20],
+    [30, 2],
+    [2, 0],
+  ]) {
     const n = a + d;
     let cdf = 0;
     for (let i = 0; i <= a; i++) cdf += choose(n + 1, i) / 2 ** (n + 1);

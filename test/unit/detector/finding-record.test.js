@@ -17,7 +17,16 @@ function leakTransition() {
 }
 
 const context = {
-  service: { name: "shop", version: "1", buildId: null, firstBuildId: null, instanceId: "i", processId: 7, nodeVersion: "v0", v8Version: "0" },
+  service: {
+    name: "shop",
+    version: "1",
+    buildId: null,
+    firstBuildId: null,
+    instanceId: "i",
+    processId: 7,
+    nodeVersion: "v0",
+    v8Version: "0",
+  },
   agent: { version: "0", engine: "native", attribution: "exact" },
   describe: (frame) => ({
     file: frame.file.replace("/srv/app/", ""),
@@ -30,18 +39,27 @@ const context = {
 test("the id is the hash of service, site and route; the site's id has no version and no line", () => {
   const transition = leakTransition();
   const finding = toFinding(transition, context);
-  const expected = createHash("sha256").update(["shop", finding.site.id, "GET /leak/:id"].join("\0")).digest("hex").slice(0, 12);
+  const expected = createHash("sha256")
+    .update(["shop", finding.site.id, "GET /leak/:id"].join("\0"))
+    .digest("hex")
+    .slice(0, 12);
   assert.equal(finding.id, expected);
   const moved = { ...transition, site: { ...transition.site, line: 999 } };
   const path = moved.path.map((frame) => (frame === transition.site ? moved.site : frame));
   const upgraded = { ...context, describe: (frame) => ({ ...context.describe(frame), package: "pkg@9.9.9" }) };
   assert.equal(toFinding({ ...moved, path }, upgraded).site.id, finding.site.id);
-  assert.notEqual(toFinding(transition, { ...context, describe: (f) => ({ ...context.describe(f), file: "elsewhere.js" }) }).site.id, finding.site.id);
+  assert.notEqual(
+    toFinding(transition, { ...context, describe: (f) => ({ ...context.describe(f), file: "elsewhere.js" }) }).site.id,
+    finding.site.id,
+  );
 });
 
 test("the text holds the route, the place, the rate and what would refute it", () => {
   const finding = toFinding(leakTransition(), context);
-  assert.match(finding.text, /^GET \/leak\/:id retains about [\d.]+ (KiB|B)\/request \(95 % .+\), \d+ % of it at node_modules\/pkg\/index\.js:5 remember \[pkg@1\.2\.3\]\./);
+  assert.match(
+    finding.text,
+    /^GET \/leak\/:id retains about [\d.]+ (KiB|B)\/request \(95 % .+\), \d+ % of it at node_modules\/pkg\/index\.js:5 remember \[pkg@1\.2\.3\]\./,
+  );
   assert.match(finding.text, /cohorts of its allocations matured/);
   assert.match(finding.text, /would refute this/);
   assert.deepEqual(finding.appFrame, { function: "load", file: "src/data.ts", line: 88 });

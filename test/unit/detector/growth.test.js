@@ -9,7 +9,12 @@ const { poisson, random } = require("./stream");
 
 test("gamma quantiles agree with published chi-square tables (chi2_2k / 2)", () => {
   // chi-square with 20 degrees of freedom: 9.591 at 2.5 %, 34.170 at 97.5 %; with 100: 74.222 and 129.561.
-  for (const [shape, z, expected] of [[10, -1.959964, 9.591 / 2], [10, 1.959964, 34.17 / 2], [50, -1.959964, 74.222 / 2], [50, 1.959964, 129.561 / 2]]) {
+  for (const [shape, z, expected] of [
+    [10, -1.959964, 9.591 / 2],
+    [10, 1.959964, 34.17 / 2],
+    [50, -1.959964, 74.222 / 2],
+    [50, 1.959964, 129.561 / 2],
+  ]) {
     assert.ok(Math.abs(gammaQuantile(shape, z) / expected - 1) < 0.01, `${shape} ${z}`);
   }
 });
@@ -29,7 +34,12 @@ test("the interval of the rate covers the truth in at least 93 % of runs (seed 3
       clock.add(second * 1_000, 50);
       const count = poisson((50 * bytesPerRequest * p) / sizeBytes, rnd);
       for (let i = 0; i < count; i++) {
-        samples.push({ bornMillis: second * 1_000, sizeBytes, weight: 1 / p, varianceBytes2: (sizeBytes ** 2 * (1 - p)) / p ** 2 });
+        samples.push({
+          bornMillis: second * 1_000,
+          sizeBytes,
+          weight: 1 / p,
+          varianceBytes2: (sizeBytes ** 2 * (1 - p)) / p ** 2,
+        });
       }
     }
     const rate = growthRate(samples, clock, 0, 60_000);
@@ -48,9 +58,29 @@ test("Theil-Sen finds the slope through outliers and wants six readings", () => 
 
 test("correlation is Pearson's, and null where nothing varies", () => {
   const xs = [1, 2, 3, 4, 5, 6, 7, 8];
-  assert.ok(Math.abs(correlation(xs, xs.map((x) => 2 * x + 1)) - 1) < 1e-12);
-  assert.ok(Math.abs(correlation(xs, xs.map((x) => -x)) + 1) < 1e-12);
-  assert.equal(correlation(xs, xs.map(() => 4)), null);
+  assert.ok(
+    Math.abs(
+      correlation(
+        xs,
+        xs.map((x) => 2 * x + 1),
+      ) - 1,
+    ) < 1e-12,
+  );
+  assert.ok(
+    Math.abs(
+      correlation(
+        xs,
+        xs.map((x) => -x),
+      ) + 1,
+    ) < 1e-12,
+  );
+  assert.equal(
+    correlation(
+      xs,
+      xs.map(() => 4),
+    ),
+    null,
+  );
 });
 
 test("the exposure clock stays exact at its ends while it thins", () => {

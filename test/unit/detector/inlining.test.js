@@ -27,30 +27,52 @@ const born = (...stacks) => stacks.map((stack, order) => ({ stack, bornMillis: o
 const repeat = (stack, count) => new Array(count).fill(stack);
 
 test("a call that skips known functions proves that they were inlined", () => {
-  const stacks = index([[HANDLE, HANDLER, SCOPED, CREATE, ENABLED], [HANDLE, HANDLER], [HANDLE, HANDLER, ENABLED]]);
+  const stacks = index([
+    [HANDLE, HANDLER, SCOPED, CREATE, ENABLED],
+    [HANDLE, HANDLER],
+    [HANDLE, HANDLER, ENABLED],
+  ]);
   assert.equal(nameBelow(HANDLER, born(...repeat(1, 20), ...repeat(2, 6)), stacks), ENABLED);
-  const mixed = index([[HANDLE, HANDLER, SCOPED, CREATE, ENABLED], [HANDLE, HANDLER], [HANDLE, HANDLER, ENABLED], [HANDLE, HANDLER, SCOPED, CREATE, INIT]]);
+  const mixed = index([
+    [HANDLE, HANDLER, SCOPED, CREATE, ENABLED],
+    [HANDLE, HANDLER],
+    [HANDLE, HANDLER, ENABLED],
+    [HANDLE, HANDLER, SCOPED, CREATE, INIT],
+  ]);
   assert.equal(nameBelow(HANDLER, born(...repeat(3, 4), ...repeat(1, 20), ...repeat(2, 6)), mixed), CREATE);
 });
 
 test("samples that all lay below a function before its own began were inlined into it", () => {
-  const stacks = index([[HANDLE, HANDLER, SCOPED, CREATE], [HANDLE, HANDLER]]);
+  const stacks = index([
+    [HANDLE, HANDLER, SCOPED, CREATE],
+    [HANDLE, HANDLER],
+  ]);
   assert.equal(nameBelow(HANDLER, born(...repeat(0, 6), ...repeat(1, 30)), stacks), CREATE);
 });
 
 test("a function whose own share never changed is named itself", () => {
-  const stacks = index([[HANDLE, HANDLER, SCOPED, CREATE], [HANDLE, HANDLER]]);
+  const stacks = index([
+    [HANDLE, HANDLER, SCOPED, CREATE],
+    [HANDLE, HANDLER],
+  ]);
   const samples = Array.from({ length: 40 }, (_, order) => ({ stack: order % 4 === 1 ? 0 : 1, bornMillis: order }));
   assert.equal(nameBelow(HANDLER, samples, stacks), HANDLER);
 });
 
 test("a package that holds four fifths is named by its most common function", () => {
-  const stacks = index([[HANDLE, HANDLER, CREATE], [HANDLE, HANDLER, INIT], [HANDLE, HANDLER, JSON_]]);
+  const stacks = index([
+    [HANDLE, HANDLER, CREATE],
+    [HANDLE, HANDLER, INIT],
+    [HANDLE, HANDLER, JSON_],
+  ]);
   assert.equal(nameBelow(HANDLER, born(...repeat(0, 9), ...repeat(1, 8), ...repeat(2, 2)), stacks), CREATE);
   assert.equal(nameBelow(HANDLER, born(...repeat(0, 5), ...repeat(1, 5), ...repeat(2, 5)), stacks), HANDLER);
 });
 
 test("too few samples below say nothing", () => {
-  const stacks = index([[HANDLE, HANDLER, CREATE], [HANDLE, HANDLER]]);
+  const stacks = index([
+    [HANDLE, HANDLER, CREATE],
+    [HANDLE, HANDLER],
+  ]);
   assert.equal(nameBelow(HANDLER, born(0, 0, ...repeat(1, 30)), stacks), HANDLER);
 });

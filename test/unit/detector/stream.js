@@ -39,16 +39,39 @@ function* observations({
 }) {
   const rnd = random(seed);
   const start = 1_000_000;
-  const level = { postGcHeapBytes: 20e6, heapLimitBytes: 2e9, externalBytes: 1e6, rssBytes: 60e6, cgroupBytes: null, cgroupLimitBytes: null };
+  const level = {
+    postGcHeapBytes: 20e6,
+    heapLimitBytes: 2e9,
+    externalBytes: 1e6,
+    rssBytes: 60e6,
+    cgroupBytes: null,
+    cgroupLimitBytes: null,
+  };
   const live = [];
   let gcs = 0;
   let ordinal = 0;
   let nextGc = gcSeconds;
   let windows = [];
   yield {
-    timeMillis: start, thread: 0, epoch: 1, intervalBytes, majorGcCount: 0, requestedGcCount: 0, level,
-    newRoutes: [{ name: "(other)", method: null, template: null }, { name: "GET /leak/:id", method: "GET", template: "/leak/:id" }],
-    newFrames: [APP, SHARED, LEAF, OTHER], newStacks: [[0, 1, 2], [0, 3]], liveSampleCount: 0, liveBytes: 0, labelledRatio: 1,
+    timeMillis: start,
+    thread: 0,
+    epoch: 1,
+    intervalBytes,
+    majorGcCount: 0,
+    requestedGcCount: 0,
+    level,
+    newRoutes: [
+      { name: "(other)", method: null, template: null },
+      { name: "GET /leak/:id", method: "GET", template: "/leak/:id" },
+    ],
+    newFrames: [APP, SHARED, LEAF, OTHER],
+    newStacks: [
+      [0, 1, 2],
+      [0, 3],
+    ],
+    liveSampleCount: 0,
+    liveBytes: 0,
+    labelledRatio: 1,
   };
   for (let tick = 1; tick * windowMillis <= seconds * 1_000; tick++) {
     const now = start + tick * windowMillis;
@@ -58,7 +81,13 @@ function* observations({
     const births = poisson(samplesPerSecond * (windowMillis / 1_000) * (requestsPerSecond(elapsed) / 50), rnd);
     for (let i = 0; i < births; i++) {
       ordinal++;
-      live.push({ key: `0:1:${ordinal}`, bornMillis: now, diesMillis: now + 1_000 * lifeSeconds(elapsed, ordinal, rnd), gcs, matured: false });
+      live.push({
+        key: `0:1:${ordinal}`,
+        bornMillis: now,
+        diesMillis: now + 1_000 * lifeSeconds(elapsed, ordinal, rnd),
+        gcs,
+        matured: false,
+      });
     }
     let collected = false;
     if (elapsed >= nextGc) {
@@ -83,8 +112,19 @@ function* observations({
       matured.push({ key: sample.key, bornMillis: sample.bornMillis, kind: "request", route: 1, stack: 0, sizeBytes });
     }
     yield {
-      timeMillis: now, thread: 0, epoch: 1, intervalBytes, majorGcCount: gcs, requestedGcCount: 0,
-      requests: windows, matured, freed: pendingFreed.splice(0), level, liveSampleCount: live.length, liveBytes: 0, labelledRatio: 1,
+      timeMillis: now,
+      thread: 0,
+      epoch: 1,
+      intervalBytes,
+      majorGcCount: gcs,
+      requestedGcCount: 0,
+      requests: windows,
+      matured,
+      freed: pendingFreed.splice(0),
+      level,
+      liveSampleCount: live.length,
+      liveBytes: 0,
+      labelledRatio: 1,
     };
     windows = [];
   }
