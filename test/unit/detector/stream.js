@@ -27,7 +27,6 @@ const OTHER = { function: "render", file: "/srv/app/render.js", line: 7, column:
 function* observations({
   seed = 1,
   seconds = 150,
-  horizonMillis = 30_000,
   windowMillis = 250,
   captureSeconds = 1,
   gcSeconds = 3,
