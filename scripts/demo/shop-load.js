@@ -10,7 +10,7 @@ const { MIX } = require("../../examples/shop/scenarios.js");
 const REQUESTS_PER_SECOND = 240;
 const CONNECTIONS = 20;
 /** Share of all requests that goes to the scenario's route; the others keep their proportions. */
-const FAVOURED_RATIO = 0.35;
+const FAVOURED_RATIO = 0.45;
 const WORDS = "amber basil coral denim ebony fawn grape honey lamp chair rug table shelf sofa mirror clock".split(" ");
 
 class ShopLoad {

@@ -3,7 +3,7 @@ const { LRUCache } = require("lru-cache");
 const { findDiscount } = require("../../lib/database.js");
 const { priceLine } = require("../../lib/pricing.js");
 
-const STEPS = [1, 2, 3, 5, 10, 20, 50, 100];
+const STEPS = [1, 2, 3, 4, 5, 8, 10, 15, 20, 30, 50, 100];
 const offers = new LRUCache({ max: 500, ttl: 5_000 });
 
 async function computeOffer(product, customer) {

@@ -3,7 +3,7 @@ const mem = require("mem");
 const { findDiscount } = require("../../lib/database.js");
 const { priceLine } = require("../../lib/pricing.js");
 
-const STEPS = [1, 2, 3, 5, 10, 20, 50, 100];
+const STEPS = [1, 2, 3, 4, 5, 8, 10, 15, 20, 30, 50, 100];
 
 async function computeOffer(product, customer) {
   const { percent } = await findDiscount(customer);
