@@ -136,13 +136,16 @@ function main() {
   addon.stopSampler();
   const ours = results.map((result) => result.ways.find((way) => way.name === OURS));
   const met = ours.every((way) => way.ratioInterval[1] <= TARGET_RATIO);
-  console.log(`\ntarget: ${OURS} <= ${TARGET_RATIO} x ${BASELINE}, by the interval: ${met ? "met" : "not shown"}`);
+  const exceeded = ours.some((way) => way.ratioInterval[0] > TARGET_RATIO);
+  const outcome = met ? "met" : exceeded ? "exceeded" : "not shown";
+  console.log(`\ntarget: ${OURS} <= ${TARGET_RATIO} x ${BASELINE}, by the interval: ${outcome}`);
   const machine = { node: process.version, cpu: cpus()[0]?.model ?? "unknown", loadAverage: loadavg()[0] };
   console.log(`Node ${machine.node}, ${machine.cpu}, load average ${machine.loadAverage.toFixed(2)}`);
   if (values.json !== undefined) {
     writeFileSync(values.json, `${JSON.stringify({ date: new Date().toISOString(), machine, results }, null, 2)}\n`);
   }
-  process.exitCode = met ? 0 : 1;
+  // A machine that is too noisy to tell is not a failure; the line above says so.
+  process.exitCode = exceeded ? 1 : 0;
 }
 
 main();
