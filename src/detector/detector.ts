@@ -167,16 +167,17 @@ export class Detector {
       current: tracked.verdict,
     });
     const standing = isStanding(tracked.verdict);
-    if (supported !== null && (current.has(tracked.namedFrame) || standing)) {
-      if (!standing || supported !== "watch") {
-        tracked.brokenSinceMillis = null;
-        return supported;
-      }
+    const weakens = (tracked.verdict === "leak" && supported !== "leak") || (standing && supported === "watch");
+    if (supported !== null && !weakens && (standing || current.has(tracked.namedFrame))) {
+      tracked.brokenSinceMillis = null;
+      return supported;
     }
     if (tracked.verdict === "retracted" || tracked.verdict === "inconclusive") return null;
+    // Counting noise breaks a rule now and then: a verdict weakens only when it stays broken.
     tracked.brokenSinceMillis ??= now;
     const patience = WITHDRAWAL_SHARE_OF_HORIZON * this.memory.options.horizonMillis;
     if (now - tracked.brokenSinceMillis < patience) return null;
+    if (supported === "saturating") return "saturating";
     // Still over threshold, but for a while now another function names the same samples better.
     if (supported !== null && tracked.verdict === "watch") return "inconclusive";
     return supported === "watch" ? null : "retracted";
