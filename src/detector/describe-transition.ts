@@ -8,7 +8,7 @@ import { explainedBy, forecastOf, headroomOf, impactOf } from "./level-trend";
 import type { OwnerState, TrackedSite } from "./owner-state";
 import type { StoredSample } from "./sample-store";
 import type { Transition } from "./transition";
-import { alternativesOf, isStanding } from "./verdict";
+import { alternativesOf } from "./verdict";
 
 const MAX_PATH_FRAMES = 16;
 const SITE_FUNCTIONS = 3;
@@ -192,12 +192,9 @@ function elsewhere(
     bytes += recentBytes;
     count += living.length;
     const site = other.tracked.get(namedFrame);
-    const verdict = site?.verdict;
     const name = memory.routeOf(other)?.name;
-    const merged = site?.mergedInto === owner.key;
-    if (name !== undefined && exposure > 0 && (merged || (verdict !== undefined && isStanding(verdict)))) {
-      leaking.push({ name, perExposure: recentBytes / exposure });
-    }
+    const leaksToo = site !== undefined && other.evaluations.get(site.frame)?.overThreshold === true;
+    if (name !== undefined && exposure > 0 && leaksToo) leaking.push({ name, perExposure: recentBytes / exposure });
   }
   leaking.sort((a, b) => b.perExposure - a.perExposure);
   return { bytes, requests, samples: count, leakingRoutes: leaking.map((route) => route.name) };

@@ -124,7 +124,9 @@ export class Detector {
     for (const tracked of mostSurvivorsFirst(owner)) {
       const next = this.nextVerdict(owner, tracked, current, now);
       if (next === null || next === tracked.verdict) continue;
-      if (!isStanding(tracked.verdict) && isStanding(next) && this.mergesIntoAnother(owner, tracked)) continue;
+      if (!isStanding(tracked.verdict) && isStanding(next)) {
+        if (this.mergesIntoAnother(owner, tracked) || this.waitsForAnother(owner, tracked, now)) continue;
+      }
       tracked.previousVerdict = tracked.sequence === 0 ? null : tracked.verdict;
       tracked.verdict = next;
       tracked.sequence++;
@@ -150,6 +152,7 @@ export class Detector {
       sequence: 0,
       firstSeenMillis: now,
       brokenSinceMillis: null,
+      readySinceMillis: null,
       mergedInto: null,
     });
   }
@@ -205,6 +208,33 @@ export class Detector {
       }
     }
     return false;
+  }
+
+  /** The finding is named after the route with most bytes per request: a lesser one gives it a horizon to come first. */
+  private waitsForAnother(owner: OwnerState, tracked: TrackedSite, now: number): boolean {
+    if (!owner.hasRequests) return false;
+    tracked.readySinceMillis ??= now;
+    if (now - tracked.readySinceMillis > this.memory.options.horizonMillis) return false;
+    const living = this.memory.livingAt(owner, tracked.frame);
+    const rate = this.bytesPerRequest(owner, tracked, now);
+    for (const other of this.memory.owners.values()) {
+      if (other === owner || !other.hasRequests) continue;
+      for (const site of other.tracked.values()) {
+        if (!other.evaluations.get(site.frame)?.overThreshold || !this.isSameSite(site, tracked, living)) continue;
+        if (this.bytesPerRequest(other, site, now) > rate) return true;
+      }
+    }
+    return false;
+  }
+
+  /** Bytes that live of births in the later half of the owner's exposure, per request. */
+  private bytesPerRequest(owner: OwnerState, tracked: TrackedSite, now: number): number {
+    const since = halfExposureMillis(owner.clock, now);
+    let bytes = 0;
+    for (const sample of this.memory.livingAt(owner, tracked.frame)) {
+      if (sample.bornMillis >= since) bytes += sample.sizeBytes * sample.weight;
+    }
+    return bytes / Math.max(1, owner.clock.at(now) - owner.clock.at(since));
   }
 
   /** The same function, or one that most of the other one's samples pass through: two depths of one site. */

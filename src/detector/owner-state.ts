@@ -17,6 +17,8 @@ export interface TrackedSite {
   readonly firstSeenMillis: number;
   /** Since when the rules no longer support the standing verdict; null while they do. */
   brokenSinceMillis: number | null;
+  /** Since when it could stand as a leak, but waits for a route that retains more at the same site. */
+  readySinceMillis: number | null;
   /** Lives on as another route of this owner's finding (same site). */
   mergedInto: string | null;
 }

@@ -82,6 +82,18 @@ test("a leak that stops and is freed is retracted", () => {
   assert.equal(verdicts.at(-1), "retracted");
 });
 
+test("one site that leaks on two routes is one finding, named after the one that retains more (seeds 1-4)", () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const transitions = run({ lifeSeconds: () => FOREVER, samplesPerSecond: 6, otherShare: 0.3 }, seed);
+    const leaks = transitions.filter((transition) => transition.verdict === "leak");
+    assert.deepEqual(
+      leaks.map((leak) => leak.route.name),
+      ["GET /leak/:id"],
+      `seed ${seed}`,
+    );
+  }
+});
+
 test("the same observations give the same transitions", () => {
   const first = run(LEAKS["a plain leak"], 9);
   assert.deepEqual(run(LEAKS["a plain leak"], 9), first);

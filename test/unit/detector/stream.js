@@ -22,6 +22,7 @@ const OTHER = { function: "render", file: "/srv/app/render.js", line: 7, column:
 
 /**
  * @param options.route name of each route
+ * @param options.otherShare share of the kept objects that GET /other allocates through the same function
  * @param options.lifeSeconds (bornSeconds, index, rnd) => seconds a kept object lives; 0 = dies at once, Infinity = leak
  */
 function* observations({
@@ -34,6 +35,7 @@ function* observations({
   requestsPerSecond = () => 50,
   intervalBytes = 32_769,
   sizeBytes = 400,
+  otherShare = 0,
   lifeSeconds,
 }) {
   const rnd = random(seed);
@@ -62,6 +64,7 @@ function* observations({
     newRoutes: [
       { name: "(other)", method: null, template: null },
       { name: "GET /leak/:id", method: "GET", template: "/leak/:id" },
+      { name: "GET /other", method: "GET", template: "/other" },
     ],
     newFrames: [APP, SHARED, LEAF, OTHER],
     newStacks: [
@@ -77,6 +80,7 @@ function* observations({
     const elapsed = (tick * windowMillis) / 1_000;
     const requests = Math.round(requestsPerSecond(elapsed) * (windowMillis / 1_000));
     windows.push([now, 1, requests]);
+    if (otherShare > 0) windows.push([now, 2, requests]);
     const births = poisson(samplesPerSecond * (windowMillis / 1_000) * (requestsPerSecond(elapsed) / 50), rnd);
     for (let i = 0; i < births; i++) {
       ordinal++;
@@ -85,6 +89,7 @@ function* observations({
         bornMillis: now,
         diesMillis: now + 1_000 * lifeSeconds(elapsed, ordinal, rnd),
         gcs,
+        route: otherShare > 0 && rnd() < otherShare ? 2 : 1,
         matured: false,
       });
     }
@@ -108,7 +113,14 @@ function* observations({
     for (const sample of live) {
       if (sample.matured || gcs < sample.gcs + 2) continue;
       sample.matured = true;
-      matured.push({ key: sample.key, bornMillis: sample.bornMillis, kind: "request", route: 1, stack: 0, sizeBytes });
+      matured.push({
+        key: sample.key,
+        bornMillis: sample.bornMillis,
+        kind: "request",
+        route: sample.route,
+        stack: 0,
+        sizeBytes,
+      });
     }
     yield {
       timeMillis: now,
