@@ -4,6 +4,7 @@
  */
 import type { VerdictName } from "../model/finding";
 import type { Frame, Observation } from "../model/observation";
+import type { Route } from "../model/owner";
 import { siteFunctionsOf } from "./describe-transition";
 import type { DetectorMemory } from "./detector-memory";
 import { LN_EVIDENCE_CAP } from "./evidence";
@@ -24,6 +25,8 @@ const INCUMBENT_BONUS = 2;
 export interface SiteSummary {
   /** Owner's key in the detector's memory. */
   readonly owner: string;
+  /** Null for owners without a route. */
+  readonly route: Route | null;
   /** The function whose samples are the evidence, and the one that is named. */
   readonly frame: number;
   readonly namedFrame: number;
@@ -121,6 +124,7 @@ function describe(
   if (site === undefined) return null;
   return {
     owner: owner.key,
+    route: memory.routeOf(owner),
     frame,
     namedFrame,
     site,

@@ -106,7 +106,7 @@ export interface MetricsModule {
   }) => Flushable;
   readonly DataPointType: { readonly HISTOGRAM: number; readonly GAUGE: number; readonly SUM: number };
   readonly AggregationTemporality: { readonly DELTA: number; readonly CUMULATIVE: number };
-  readonly InstrumentType: { readonly COUNTER: string; readonly HISTOGRAM: string };
+  readonly InstrumentType: { readonly OBSERVABLE_COUNTER: string; readonly HISTOGRAM: string };
 }
 
 export interface LogsModule {
