@@ -36,6 +36,10 @@ function writeArray(writer: ProtobufWriter, elements: readonly OtlpScalar[]): vo
 
 /** Well-formed Unicode of bounded length: lone surrogates become U+FFFD, a longer text ends in an ellipsis. */
 export function boundedText(text: string, maxLength: number): string {
-  const cut = text.length > maxLength ? `${text.slice(0, maxLength - 1)}…` : text;
-  return cut.replace(/\p{Surrogate}/gu, "\ufffd");
+  return (text.length > maxLength ? `${cutText(text, maxLength - 1)}…` : text).replace(/\p{Surrogate}/gu, "\ufffd");
+}
+
+/** Not between the halves of a surrogate pair. */
+function cutText(text: string, length: number): string {
+  return text.slice(0, text.codePointAt(length - 1) === text.charCodeAt(length - 1) ? length : length - 1);
 }

@@ -46,21 +46,27 @@ export function partsOfRoute(route: Route | string | null): RouteParts {
   return { method: match?.[1] ?? null, template: (match?.[2] ?? name) || null };
 }
 
-/** `http.route` is the template, as the semantic conventions want it; special owners have their name there. */
+/** Everything that says whose a sample is, and in which thread. @param threadName left out when empty. */
 export function attributesOf(
   kind: OwnerKind,
   route: RouteParts,
   threadId: number,
   threadName: string,
 ): readonly SampleAttribute[] {
+  const attributes = [...ownerAttributes(kind, route)];
+  attributes.push([ATTRIBUTE_THREAD_ID, threadId]);
+  if (threadName !== "") attributes.push([ATTRIBUTE_THREAD_NAME, boundedText(threadName, MAX_LABEL_LENGTH)]);
+  return attributes;
+}
+
+/** `http.route` is the template, as the semantic conventions want it; special owners have their name there. */
+export function ownerAttributes(kind: OwnerKind, route: RouteParts): readonly SampleAttribute[] {
   const isOfRoute = (kind === "request" || kind === "background-of") && route.template !== null;
   const attributes: SampleAttribute[] = [
     [LABEL_ROUTE, boundedText(routeLabel(kind, route.template), MAX_LABEL_LENGTH)],
   ];
   if (isOfRoute && route.method !== null) attributes.push(...methodAttributes(route.method));
   if (kind !== "request") attributes.push([LABEL_OWNER, kind]);
-  attributes.push([ATTRIBUTE_THREAD_ID, threadId]);
-  if (threadName !== "") attributes.push([ATTRIBUTE_THREAD_NAME, boundedText(threadName, MAX_LABEL_LENGTH)]);
   return attributes;
 }
 
