@@ -22,7 +22,7 @@ import { resumeLife } from "./resume";
 import { type ResumedThread, ServiceThread } from "./service-thread";
 import { findApplicationRoot, SourceNames } from "./source-names";
 import { startLine } from "./start-line";
-import { Telemetry } from "./telemetry";
+import type { Telemetry } from "./telemetry";
 import { AGENT_VERSION } from "./version";
 
 /** Threads of the service that are followed; reports of more are counted and dropped. */
@@ -45,6 +45,8 @@ export interface PipelineOptions {
   readonly profileExport?: Pick<ProfileExport, "offer"> | null;
   readonly processId?: number;
   readonly level?: LevelReader;
+  /** `Telemetry.create`, loaded where metrics or log events have an endpoint; null or left out: none are sent. */
+  readonly createTelemetry?: typeof Telemetry.create | null;
   readonly now?: () => number;
 }
 
@@ -118,7 +120,8 @@ export class Pipeline {
   private createTelemetry(): Telemetry | null {
     const { settings, mainScript, processStartMillis } = this.options.start;
     const { serviceName, serviceVersion } = settings;
-    return Telemetry.create({
+    const create = this.options.createTelemetry ?? (() => null);
+    return create({
       settings,
       identity: { serviceName, serviceVersion, instanceId: this.instanceId, mainScript },
       detector: this.detector,
