@@ -15,8 +15,8 @@ import {
 } from "../model/messages";
 import { AgentLog } from "./log";
 import { Pipeline } from "./pipeline";
-import type { Telemetry } from "./telemetry";
 import type { ProfileExport } from "./profile-export";
+import type { Telemetry } from "./telemetry";
 
 const OFF_FILE_POLL_MILLIS = 2_000;
 /** The start-up line waits this long for the first report, which brings the sampling interval. */
@@ -49,7 +49,14 @@ async function run(start: WorkerStart): Promise<void> {
     parentPort?.postMessage(request);
     requests.postMessage(request);
   };
-  const pipeline = new Pipeline({ start, folder, log, ask, profileExport, createTelemetry: await loadTelemetry(start) });
+  const pipeline = new Pipeline({
+    start,
+    folder,
+    log,
+    ask,
+    profileExport,
+    createTelemetry: await loadTelemetry(start),
+  });
   if (start.restartCount > 0) await pipeline.resume();
 
   let failures = 0;
@@ -71,7 +78,8 @@ async function run(start: WorkerStart): Promise<void> {
     }
   };
   parentPort?.on("message", (message: unknown) => {
-    if ((message as { type?: unknown } | null)?.type === "exit") return void leave(start, profileExport, pipeline.telemetry);
+    if ((message as { type?: unknown } | null)?.type === "exit")
+      return void leave(start, profileExport, pipeline.telemetry);
     receive(message);
     // The main thread stops sending when this stops coming: its queue here must not grow without a bound.
     if ((message as { type?: unknown } | null)?.type === "report") parentPort?.postMessage({ type: "ready" });

@@ -119,6 +119,7 @@ export interface LogsModule {
 
 export interface LogsApi {
   getLogger(name: string, version: string): { emit(record: LogRecord): void };
+  disable(): void;
 }
 
 export interface DiagLogger {
@@ -185,6 +186,12 @@ export class SdkModules {
   get logsApi(): LogsApi {
     const api = this.load("@opentelemetry/api") as { logs?: LogsApi };
     return api.logs ?? (this.load("@opentelemetry/api-logs") as { logs: LogsApi }).logs;
+  }
+
+  /** Takes back what the SDK has registered in this thread, so that another one may. */
+  unregister(): void {
+    this.logsApi.disable();
+    (this.load("@opentelemetry/api") as { metrics: { disable(): void } }).metrics.disable();
   }
 
   /** What the SDK says about itself goes to `logger`; without this call it says nothing. */

@@ -56,6 +56,7 @@ export class Telemetry {
   private flushables: { forceFlush(): Promise<void> }[] = [];
   private metricExporter: CountingExporter<unknown> | null = null;
   private logExporter: PatientLogExporter | null = null;
+  private modules: SdkModules | null = null;
   private logger: ReturnType<LogsApi["getLogger"]> | null = null;
   private early: LogRecord[] = [];
   private droppedFindings = 0;
@@ -124,6 +125,7 @@ export class Telemetry {
     );
     this.state = "closed";
     this.logger = null;
+    this.modules?.unregister();
   }
 
   private start(): void {
@@ -162,6 +164,7 @@ export class Telemetry {
     this.sdk = sdk;
     this.flushables = [...metricReaders, ...logRecordProcessors];
     this.state = "running";
+    this.modules = modules;
     if (otlp.logs !== null) this.emitEarly(modules.logsApi.getLogger(SCOPE_NAME, AGENT_VERSION));
   }
 
