@@ -27,6 +27,8 @@ const PREFIX_BYTES = 5;
 /** HTTP/2 knows no connection headers, and these belong to the protocol. */
 const FORBIDDEN_HEADER = /^(:|grpc-|host$|keep-alive$|proxy-connection$|upgrade$|http2-settings$)/;
 
+const CLOSED_UNANSWERED = "closed";
+
 type Headers = IncomingHttpHeaders & IncomingHttpStatusHeader;
 
 export class GrpcSender implements OtlpSender {
@@ -41,7 +43,15 @@ export class GrpcSender implements OtlpSender {
     this.isTls = endpoint.url.startsWith("https:");
   }
 
-  send(gzippedBody: Uint8Array): Promise<ExportOutcome> {
+  async send(gzippedBody: Uint8Array): Promise<ExportOutcome> {
+    const isKept = this.session !== null;
+    const outcome = await this.attempt(gzippedBody);
+    // A kept connection that the backend has closed meanwhile is no failure: the body goes out on a new one.
+    const isStale = isKept && outcome.kind === "retryable" && outcome.code === CLOSED_UNANSWERED;
+    return isStale ? this.attempt(gzippedBody) : outcome;
+  }
+
+  private attempt(gzippedBody: Uint8Array): Promise<ExportOutcome> {
     const files = this.isTls && this.session === null ? readTlsFiles(this.endpoint) : {};
     if (typeof files === "string") return Promise.resolve(unreachable("TLS file", files));
     return new Promise((resolve) => {
@@ -101,7 +111,7 @@ class Call {
   private isSettled = false;
   private headers: Headers = {};
   private trailers: IncomingHttpHeaders | null = null;
-  private hasEnded = false;
+  private isHeadersOnly = false;
   private readonly chunks: Buffer[] = [];
   private answerBytes = 0;
   private readonly timer: NodeJS.Timeout;
@@ -123,8 +133,9 @@ class Call {
     this.stream = stream;
     // The session knows the reason: refused, wrong certificate. Its streams are only told that they are cancelled.
     session.prependListener("error", this.onSessionError);
-    stream.on("response", (headers) => {
+    stream.on("response", (headers, flags) => {
       this.headers = headers;
+      this.isHeadersOnly = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
     });
     stream.on("trailers", (trailers) => {
       this.trailers = trailers;
@@ -134,17 +145,21 @@ class Call {
       if (this.answerBytes <= MAX_ANSWER_BYTES) this.chunks.push(chunk);
       else this.settle(unreachable("answer", `the answer is longer than ${MAX_ANSWER_BYTES} bytes`), true);
     });
-    stream.on("end", () => {
-      this.hasEnded = true;
-    });
-    stream.on("error", (error) => this.fail(error));
-    stream.on("close", () => this.settle(this.answer(), false));
+    stream.on("error", () => {}); // "close" follows.
+    // When the session breaks, it tells the reason a moment after its streams have closed.
+    stream.on("close", () => setImmediate(() => this.finish()));
     stream.end(message);
   }
 
   fail(error: unknown): void {
-    const status = this.trailers === null ? null : this.answer();
-    this.settle(status ?? failure(error, this.endpoint), true);
+    this.settle(this.answer() ?? failure(error, this.endpoint), true);
+  }
+
+  private finish(): void {
+    const answer = this.answer();
+    const code = this.headers[":status"] === undefined ? CLOSED_UNANSWERED : "connection";
+    const cut = unreachable(code, "the connection was closed before the answer was complete");
+    this.settle(answer ?? cut, answer === null);
   }
 
   private settle(outcome: ExportOutcome, hangUp: boolean): void {
@@ -159,14 +174,14 @@ class Call {
     this.resolve(cleaned(outcome, this.endpoint));
   }
 
-  private answer(): ExportOutcome {
+  /** @returns null while the call's status has not come. */
+  private answer(): ExportOutcome | null {
     // A short answer has its status among the headers.
     const status = this.trailers ?? this.headers;
     const number = /^\d+$/.test(String(status["grpc-status"])) ? Number(status["grpc-status"]) : null;
     const httpStatus = this.headers[":status"] ?? 0;
-    if (number === null && (httpStatus === 0 || !this.hasEnded)) {
-      return unreachable("connection", "the connection was closed before the answer was complete");
-    }
+    const isComplete = number !== null || this.trailers !== null || this.isHeadersOnly;
+    if (!isComplete && (httpStatus === 0 || httpStatus === 200)) return null;
     const details = Buffer.from(String(status["grpc-status-details-bin"] ?? ""), "base64");
     return grpcOutcome(httpStatus, number, decodedMessage(status["grpc-message"]), details, this.message());
   }
