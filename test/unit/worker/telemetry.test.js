@@ -30,6 +30,7 @@ function exportingAgent(context, receiver, { env = {}, protocol = "http/json", f
     OTEL_SERVICE_NAME: "shop",
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
     OTEL_PROFILES_EXPORTER: "none",
+    OTEL_EXPORTER_OTLP_TIMEOUT: "1000",
     ...env,
   };
   Object.assign(process.env, variables);
