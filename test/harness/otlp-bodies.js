@@ -90,13 +90,14 @@ const ODD_NAMES = [
   `${"x".repeat(2_046)}🙂 and more`,
 ];
 
-/** Each odd name as function, file, route and thread. */
+/** Each odd name as function, file, route and thread, and a function of which nothing is known. */
 function oddRows() {
-  return ODD_NAMES.flatMap((name, index) => [
+  const rows = ODD_NAMES.flatMap((name, index) => [
     [path([HANDLE, frame(name, name, 7)]), "request", name, 100, 1, name],
     [path([HANDLE, frame(name)]), "request", `GET /${name}`],
     [path([frame("f", name)]), "background-of", { name: `r${index}`, method: name, template: name }],
   ]);
+  return [...rows, [path([frame("", "", 0, 0)]), "request", "GET /nameless"]];
 }
 
 /** Each a name and the bodies of one capture. */
