@@ -108,7 +108,8 @@ export class ProfileExport {
 const ADVICE: Readonly<Record<string, string>> = {
   "HTTP 401": "check OTEL_EXPORTER_OTLP_HEADERS",
   "HTTP 403": "check OTEL_EXPORTER_OTLP_HEADERS",
-  "HTTP 404": "it takes no profiles here; a Collector needs --feature-gates=service.profilesSupport and a profiles pipeline",
+  "HTTP 404":
+    "it takes no profiles here; a Collector needs --feature-gates=service.profilesSupport and a profiles pipeline",
   "HTTP 415": "it takes no binary protobuf here",
   "gRPC UNAUTHENTICATED": "check OTEL_EXPORTER_OTLP_HEADERS",
   "gRPC PERMISSION_DENIED": "check OTEL_EXPORTER_OTLP_HEADERS",
@@ -134,6 +135,7 @@ export function tellProfiles(
     },
     partlyRejected: (count, reason) =>
       log.warnOnce("profiles partial", code, `${where} left out ${count} profiles: ${reason}; told once`),
-    warned: (warning) => log.warnOnce("profiles warning", code, `${where} took profiles and said: ${warning}; told once`),
+    warned: (warning) =>
+      log.warnOnce("profiles warning", code, `${where} took profiles and said: ${warning}; told once`),
   };
 }

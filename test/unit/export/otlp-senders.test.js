@@ -156,7 +156,10 @@ for (const protocol of ["http/protobuf", "grpc"]) {
   });
 
   test(`${protocol}: what a backend repeats of the headers is not told, nor are control characters`, async (context) => {
-    const headers = { authorization: `Bearer ${SECRET}`, "x-basic": `Basic ${Buffer.from("me:pass-w0rd").toString("base64")}` };
+    const headers = {
+      authorization: `Bearer ${SECRET}`,
+      "x-basic": `Basic ${Buffer.from("me:pass-w0rd").toString("base64")}`,
+    };
     const { collector, send } = await pair(context, protocol, { headers });
     const echo = `no: Bearer ${SECRET} / ${SECRET} pass-w0rd\u001b[31m\nnext\u2028line`;
     collector.behave = () => (response) => {

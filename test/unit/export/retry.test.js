@@ -105,8 +105,14 @@ test("the backoff doubles up to a minute, jitters below, and never undercuts the
   const lowest = new Backoff(() => 0);
   const highest = new Backoff(() => 1 - Number.EPSILON);
   const full = [1, 2, 4, 8, 16, 32, 60, 60].map((seconds) => seconds * 1_000);
-  assert.deepEqual(full.map(() => lowest.next(null)), full.map((millis) => millis / 2));
-  assert.deepEqual(full.map(() => Math.round(highest.next(null))), full);
+  assert.deepEqual(
+    full.map(() => lowest.next(null)),
+    full.map((millis) => millis / 2),
+  );
+  assert.deepEqual(
+    full.map(() => Math.round(highest.next(null))),
+    full,
+  );
   assert.equal(lowest.next(90_000), 90_000);
   assert.equal(lowest.next(0), 30_000);
   lowest.reset();
