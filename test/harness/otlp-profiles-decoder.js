@@ -23,6 +23,9 @@ const MESSAGES = {
     5: ["periodType", "ValueType"],
     6: ["period", "int64"],
     7: ["profileId", "bytes"],
+    8: ["droppedAttributesCount", "int32"],
+    9: ["originalPayloadFormat", "string"],
+    10: ["originalPayload", "bytes"],
     11: ["attributeIndices", ["int32"]],
   },
   ValueType: { 1: ["typeStrindex", "int32"], 2: ["unitStrindex", "int32"] },
@@ -31,6 +34,7 @@ const MESSAGES = {
     2: ["attributeIndices", ["int32"]],
     3: ["linkIndex", "int32"],
     4: ["values", ["int64"]],
+    5: ["timestampsUnixNano", ["fixed64"]],
   },
   ProfilesDictionary: {
     1: ["mappingTable", ["Mapping"]],
@@ -41,7 +45,13 @@ const MESSAGES = {
     6: ["attributeTable", ["KeyValueAndUnit"]],
     7: ["stackTable", ["Stack"]],
   },
-  Mapping: { 1: ["memoryStart", "uint64"], 2: ["memoryLimit", "uint64"] },
+  Mapping: {
+    1: ["memoryStart", "uint64"],
+    2: ["memoryLimit", "uint64"],
+    3: ["fileOffset", "uint64"],
+    4: ["filenameStrindex", "int32"],
+    5: ["attributeIndices", ["int32"]],
+  },
   Location: {
     1: ["mappingIndex", "int32"],
     2: ["address", "uint64"],
@@ -58,8 +68,13 @@ const MESSAGES = {
   Link: { 1: ["traceId", "bytes"], 2: ["spanId", "bytes"] },
   Stack: { 1: ["locationIndices", ["int32"]] },
   KeyValueAndUnit: { 1: ["keyStrindex", "int32"], 2: ["value", "AnyValue"], 3: ["unitStrindex", "int32"] },
-  Resource: { 1: ["attributes", ["KeyValue"]] },
-  InstrumentationScope: { 1: ["name", "string"], 2: ["version", "string"], 3: ["attributes", ["KeyValue"]] },
+  Resource: { 1: ["attributes", ["KeyValue"]], 2: ["droppedAttributesCount", "int32"] },
+  InstrumentationScope: {
+    1: ["name", "string"],
+    2: ["version", "string"],
+    3: ["attributes", ["KeyValue"]],
+    4: ["droppedAttributesCount", "int32"],
+  },
   KeyValue: { 1: ["key", "string"], 2: ["value", "AnyValue"], 3: ["keyStrindex", "int32"] },
   AnyValue: {
     1: ["stringValue", "string"],
@@ -161,13 +176,6 @@ function decodeMessage(bytes, type) {
   return message;
 }
 
-/** The plain value of an AnyValue whose strings are inline; undefined where it has none. */
-function plainValue(value) {
-  if (value.arrayValue !== undefined) return value.arrayValue.values.map(plainValue);
-  if (value.intValue !== undefined) return Number(value.intValue);
-  return value.stringValue ?? value.boolValue ?? value.doubleValue;
-}
-
 /** A decoded request, and the same with every index resolved. */
 class ProfilesRequest {
   /** @param bytes an uncompressed ExportProfilesServiceRequest. */
@@ -195,7 +203,25 @@ class ProfilesRequest {
 
   attributes(indices) {
     const entries = indices.map((index) => this.entry("attributeTable", index));
-    return Object.fromEntries(entries.map((entry) => [this.text(entry.keyStrindex), plainValue(entry.value)]));
+    return Object.fromEntries(entries.map((entry) => [this.text(entry.keyStrindex), this.plainValue(entry.value)]));
+  }
+
+  /** KeyValues as an object, with inline strings as we write them or in the string table as a Collector does. */
+  plainAttributes(keyValues) {
+    return Object.fromEntries(
+      keyValues.map(({ key, keyStrindex, value }) => [
+        keyStrindex === 0 ? key : this.text(keyStrindex),
+        this.plainValue(value),
+      ]),
+    );
+  }
+
+  /** Undefined where an AnyValue has no value. */
+  plainValue(value) {
+    if (value.arrayValue !== undefined) return value.arrayValue.values.map((element) => this.plainValue(element));
+    if (value.intValue !== undefined) return Number(value.intValue);
+    if (value.stringValueStrindex !== undefined) return this.text(value.stringValueStrindex);
+    return value.stringValue ?? value.boolValue ?? value.doubleValue;
   }
 
   /** `function file:line:column`, leaf first. */
@@ -224,9 +250,4 @@ class ProfilesRequest {
   }
 }
 
-/** Inline KeyValues as an object. */
-function plainAttributes(keyValues) {
-  return Object.fromEntries(keyValues.map(({ key, value }) => [key, plainValue(value)]));
-}
-
-module.exports = { ProfilesRequest, plainAttributes };
+module.exports = { ProfilesRequest };

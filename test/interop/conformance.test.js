@@ -13,6 +13,9 @@ const { decodeCapture } = require("../../dist/model/capture.js");
 const { loadNative } = require("../../dist/native.js");
 const { Dictionary } = require("../../dist/worker/dictionary.js");
 const { NodeTable } = require("../../dist/worker/node-table.js");
+const { FakeCollector } = require("../harness/fake-collector");
+const { ProfilesRequest } = require("../harness/otlp-profiles-decoder");
+const { APPS, PRELOAD, Service, temporaryFolder } = require("../harness/service");
 const { RESOURCE, TIMES, VERSION, builderOf, encode, extremeBodies, ordinaryRows } = require("../harness/otlp-bodies");
 const { breakBody, ruleNames, runScript, validate } = require("./conformance/validator");
 
@@ -60,6 +63,28 @@ function bodiesOfOwnHeap() {
 describe("a body of ours conforms", () => {
   it("made from a real heap", () => {
     assertConforms(bodiesOfOwnHeap().map((body, index) => write(`heap-${index}`, body)));
+  });
+
+  it("sent by the agent of a running service", { timeout: 120_000 }, async (context) => {
+    const collector = await new FakeCollector().listen();
+    context.after(() => collector.close());
+    const service = new Service(["-r", PRELOAD, join(APPS, "leaking-service.js")], {
+      deadlineMillis: 100_000,
+      env: {
+        LEAK_AGENT_DIR: temporaryFolder(context),
+        LEAK_AGENT_HORIZON: "30s",
+        LEAK_AGENT_EXPORT_INTERVAL: "1s",
+        OTEL_EXPORTER_OTLP_PROFILES_ENDPOINT: `${collector.url}/v1development/profiles`,
+      },
+    });
+    context.after(() => service.stop());
+    const routesOf = (body) =>
+      new ProfilesRequest(body).samples("inuse_space").map(({ attributes }) => attributes["http.route"]);
+    await service.until(() => collector.received.some((body) => routesOf(body).includes("/leak")), "/leak was sent");
+    await service.until(() => collector.received.length >= 3, "three profiles were sent");
+    service.say("leave");
+    await service.ended;
+    assertConforms(collector.received.map((body, index) => write(`service-${index}`, body)));
   });
 
   for (const [name, bodies] of Object.entries(extremeBodies())) {

@@ -3,7 +3,7 @@ const assert = require("node:assert/strict");
 const { describe, it } = require("node:test");
 const { MAX_REQUEST_BYTES, OtlpProfileBuilder } = require("../../../dist/export/otlp-profiles.js");
 const bodies = require("../../harness/otlp-bodies.js");
-const { ProfilesRequest, plainAttributes } = require("../../harness/otlp-profiles-decoder.js");
+const { ProfilesRequest } = require("../../harness/otlp-profiles-decoder.js");
 
 const { HANDLE, KEEP, LEAF, RESOURCE, TIMES, VERSION, builderOf, deepPath, encode, frame, manyRows, path } = bodies;
 const TABLES = ["mapping", "location", "function", "link", "string", "attribute", "stack"].map(
@@ -20,19 +20,19 @@ describe("a request", () => {
 
   it("has one resource with inline attributes of their types, and its schema", () => {
     assert.equal(request.message.resourceProfiles.length, 1);
-    assert.deepEqual(plainAttributes(request.resourceProfiles.resource.attributes), RESOURCE.attributes);
+    assert.deepEqual(request.plainAttributes(request.resourceProfiles.resource.attributes), RESOURCE.attributes);
     assert.equal(request.resourceProfiles.schemaUrl, RESOURCE.schemaUrl);
     const rare = { attributes: { "": "nameless", no: false, part: -1.5, zero: 0, empty: "" }, schemaUrl: "" };
     const other = new ProfilesRequest(builderOf([]).encode(rare, VERSION, TIMES));
     const { "": _, ...named } = rare.attributes;
-    assert.deepEqual(plainAttributes(other.resourceProfiles.resource.attributes), named);
+    assert.deepEqual(other.plainAttributes(other.resourceProfiles.resource.attributes), named);
   });
 
   it("has one scope, which names the agent and the profile to show first", () => {
     assert.equal(request.resourceProfiles.scopeProfiles.length, 1);
     const { name, version, attributes } = request.scopeProfiles.scope;
     assert.deepEqual([name, version], ["leak-agent", VERSION]);
-    assert.deepEqual(plainAttributes(attributes), { "pprof.scope.default_sample_type": "inuse_space" });
+    assert.deepEqual(request.plainAttributes(attributes), { "pprof.scope.default_sample_type": "inuse_space" });
   });
 
   it("has the two profiles of a live heap, with times, period and ids of their own", () => {
