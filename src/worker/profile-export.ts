@@ -48,7 +48,9 @@ export async function openProfileExport(
 }
 
 export class ProfileExport {
-  private offeredMillis: number | null = null;
+  private sentMillis: number | null = null;
+  /** A capture that came before its time; the last one before the process leaves. */
+  private unsent: { readonly lives: readonly LiveSamples[]; readonly captureMillis: number } | null = null;
   private resource: OtlpResource | null = null;
   private droppedSamples = 0;
 
@@ -67,26 +69,10 @@ export class ProfileExport {
    * @param foundLeak a verdict became a leak just now: its evidence does not wait for the interval.
    */
   offer(lives: readonly LiveSamples[], nowMillis: number, foundLeak: boolean): void {
-    const { settings, delivery, processStartMillis } = this.options;
-    const { resource } = this;
-    const last = this.offeredMillis ?? Number.NEGATIVE_INFINITY;
-    if (!foundLeak && nowMillis - last < settings.exportIntervalMillis) return;
-    if (resource === null || lives.every((life) => life.size === 0)) return;
-    this.offeredMillis = nowMillis;
-    const builder = new OtlpProfileBuilder();
-    for (const life of lives) {
-      life.forEach((node, kind, route, size) => {
-        builder.add(node, kind, route, size, life.intervalBytes, life.thread, "");
-      });
-    }
-    const startMillis = Math.max(last, processStartMillis, nowMillis - settings.exportIntervalMillis);
-    const times = {
-      startMillis,
-      durationMillis: nowMillis - startMillis,
-      intervalBytes: lives[0]?.intervalBytes ?? 1,
-    };
-    for (const request of builder.encodeRequests(resource, AGENT_VERSION, times)) delivery.enqueue(request);
-    this.droppedSamples += builder.droppedSampleCount;
+    const { exportIntervalMillis } = this.options.settings;
+    const isDue = nowMillis - (this.sentMillis ?? Number.NEGATIVE_INFINITY) >= exportIntervalMillis;
+    if (this.resource === null || (!foundLeak && !isDue)) this.unsent = { lives, captureMillis: nowMillis };
+    else this.encode(lives, nowMillis, this.resource);
   }
 
   /** What has been lost so far, by reason. */
@@ -99,9 +85,33 @@ export class ProfileExport {
     };
   }
 
-  /** Sends what waits, when the backend takes it now. Never rejects; the caller bounds the time. */
+  /** The process leaves: sends the last state and what waits, when the backend takes it now. The caller bounds the time. */
   flush(): Promise<void> {
+    const { unsent, resource } = this;
+    if (unsent !== null && resource !== null) this.encode(unsent.lives, unsent.captureMillis, resource);
     return this.options.delivery.flush();
+  }
+
+  private encode(lives: readonly LiveSamples[], captureMillis: number, resource: OtlpResource): void {
+    this.unsent = null;
+    if (lives.every((life) => life.size === 0)) return;
+    const { settings, delivery, processStartMillis } = this.options;
+    const earliest = Math.max(processStartMillis, captureMillis - settings.exportIntervalMillis);
+    const startMillis = Math.min(captureMillis, Math.max(this.sentMillis ?? 0, earliest));
+    this.sentMillis = captureMillis;
+    const builder = new OtlpProfileBuilder();
+    for (const life of lives) {
+      life.forEach((node, kind, route, size) => {
+        builder.add(node, kind, route, size, life.intervalBytes, life.thread, "");
+      });
+    }
+    const times = {
+      startMillis,
+      durationMillis: captureMillis - startMillis,
+      intervalBytes: lives[0]?.intervalBytes ?? 1,
+    };
+    for (const request of builder.encodeRequests(resource, AGENT_VERSION, times)) delivery.enqueue(request);
+    this.droppedSamples += builder.droppedSampleCount;
   }
 }
 
