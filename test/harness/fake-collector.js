@@ -85,7 +85,7 @@ class FakeCollector {
     response.on("error", () => {});
     const number = this.note(request.headers);
     const answer = this.behave(number, request.headers);
-    if (answer === "reset-request") return request.socket.destroy();
+    if (answer === "reset-request") return request.once("data", () => request.socket.destroy());
     const body = await collect(request).catch(() => null);
     if (body === null) return;
     const take = () => this.received.push(request.headers["content-encoding"] === "gzip" ? gunzipSync(body) : body);
@@ -97,7 +97,7 @@ class FakeCollector {
     stream.on("error", () => {});
     const number = this.note(headers);
     const answer = this.behave(number, headers);
-    if (answer === "reset-request") return stream.session.destroy();
+    if (answer === "reset-request") return stream.once("data", () => stream.session.destroy());
     const body = await collect(stream).catch(() => null);
     if (body === null || stream.destroyed) return;
     const message = body.subarray(5, 5 + body.readUInt32BE(1));
