@@ -354,6 +354,33 @@ test("killed while the backend is down: the next life of the service delivers", 
   );
 });
 
+test("every way out keeps its code and signal while something is exported", async (context) => {
+  const collector = await collectorFor(context, "http/protobuf");
+  const ways = [
+    { app: "normal-end", code: 0, signal: null },
+    { app: "process-exit", code: 7, signal: null },
+    { app: "uncaught-exception", code: 1, signal: null },
+    { app: "signal-default", code: null, signal: "SIGTERM" },
+  ];
+  const ends = ways.map(async ({ app }) => {
+    const folder = temporaryFolder(context);
+    const service = new Service(["-r", PRELOAD, join(APPS, "exits", `${app}.js`)], {
+      env: { ...QUIET, LEAK_AGENT_DIR: folder, LEAK_AGENT_LOG: "off", OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
+    });
+    context.after(() => service.stop());
+    await service.untilPrinted("served");
+    await service.until(() => existsSync(join(folder, "spool")), "the export began");
+    service.say("leave");
+    if (app === "signal-default") {
+      await service.untilPrinted("waiting");
+      service.child.kill("SIGTERM");
+    }
+    const { code, signal } = await service.ended;
+    return { app, code, signal };
+  });
+  assert.deepEqual(await Promise.all(ends), ways);
+});
+
 test("a backend that hangs delays the exit by the bound and no more", async (context) => {
   const collector = await collectorFor(context, "http/protobuf");
   collector.behave = () => "hang";

@@ -56,6 +56,10 @@ for (const protocol of ["http/protobuf", "grpc"]) {
   const isGrpc = protocol === "grpc";
 
   test(`${protocol}: the body arrives as it is, over one connection, gzipped or not`, async (context) => {
+    const warnings = [];
+    const note = (warning) => warnings.push(warning.message);
+    process.on("warning", note);
+    context.after(() => process.off("warning", note));
     for (const compression of ["gzip", "none"]) {
       const { collector, send } = await pair(context, protocol, { compression });
       for (let i = 0; i < 12; i++) assert.deepEqual(await send(), { kind: "exported", warning: "" });
@@ -67,6 +71,7 @@ for (const protocol of ["http/protobuf", "grpc"]) {
       assert.match(headers["user-agent"], /leak-agent.*1\.2\.3/);
       assert.equal(headers["content-type"], isGrpc ? "application/grpc" : "application/x-protobuf");
     }
+    assert.deepEqual(warnings, [], "no listener stays behind");
   });
 
   test(`${protocol}: headers are sent along, those of the protocol stay its own`, async (context) => {

@@ -43,7 +43,9 @@ function life(thread, sizes, intervalBytes = 1_000) {
     thread,
     intervalBytes,
     size: sizes.length,
-    forEach: (visit) => sizes.forEach((size) => visit(LEAF, "request", "GET /users/:id", size)),
+    forEach: (visit) => {
+      for (const size of sizes) visit(LEAF, "request", "GET /users/:id", size);
+    },
   };
 }
 
