@@ -9,7 +9,7 @@ import { OTLP_SETTINGS, type OtlpSettings, readOtlpSettings } from "./otlp-confi
 import { nonEmpty, percentDecoded, SettingReader } from "./setting-reader";
 
 export type { OtlpEndpoint, OtlpProtocol, OtlpSettings, OtlpSignal } from "./otlp-config";
-export { exportedSignals } from "./otlp-config";
+export { describeEndpoint, exportedSignals } from "./otlp-config";
 export { parseDuration } from "./setting-reader";
 
 export type LogTarget = "stderr" | "file" | "off";

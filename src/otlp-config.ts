@@ -144,6 +144,12 @@ export function exportedSignals(settings: OtlpSettings): [OtlpSignal, OtlpEndpoi
   });
 }
 
+/** The URL without query, user and password, with its protocol: `http://collector:4318/v1/logs (http/protobuf)`. */
+export function describeEndpoint(endpoint: OtlpEndpoint): string {
+  const { origin, pathname } = new URL(endpoint.url);
+  return `${origin}${endpoint.protocol === "grpc" ? "" : pathname} (${endpoint.protocol})`;
+}
+
 function spoolLimit(read: SettingReader, directoryLimitBytes: number): number {
   const name = "LEAK_AGENT_SPOOL_MAX_MB";
   const fallback = Math.min(DEFAULT_SPOOL_MB * MEGABYTE, directoryLimitBytes * DEFAULT_SPOOL_SHARE) / MEGABYTE;

@@ -5,7 +5,7 @@
  */
 import { gzipSync } from "node:zlib";
 import type { OtlpSender } from "./otlp-sender";
-import { Backoff, type ExportOutcome } from "./retry";
+import { Backoff, type ExportOutcome, type RetryableOutcome, unreachable } from "./retry";
 import type { Spool } from "./spool";
 
 /** Others must see that this life goes on; what dead lives left is looked for as often. */
@@ -16,7 +16,7 @@ const TELL_MILLIS = 600_000;
 export interface DeliveryCounts {
   /** Bodies the backend took, those with a partial success included. */
   exported: number;
-  /** Bodies the backend refused for good. */
+  /** Bodies the backend refused for good; the spool counts them as dropped, beyond this life. */
   rejected: number;
   /** Profiles, data points or log records that the backend left out of bodies it took. */
   rejectedItems: number;
@@ -94,9 +94,11 @@ export class Delivery {
 
   private send(): void {
     if (this.running !== null || this.isClosed || this.now() < this.notBeforeMillis) return;
-    this.running = this.drain().finally(() => {
-      this.running = null;
-    });
+    this.running = this.drain()
+      .catch((error: unknown) => this.pause(unreachable("internal", `a bug of the agent: ${String(error)}`)))
+      .finally(() => {
+        this.running = null;
+      });
   }
 
   private async drain(): Promise<void> {
@@ -109,12 +111,12 @@ export class Delivery {
         this.pause(outcome);
         return;
       }
-      this.options.spool.remove(taken);
+      this.options.spool.remove(taken, outcome.kind === "rejected");
       this.settle(outcome);
     }
   }
 
-  private pause(outcome: ExportOutcome & { kind: "retryable" }): void {
+  private pause(outcome: RetryableOutcome): void {
     this.counts.failedAttempts++;
     const pauseMillis = this.backoff.next(outcome.retryAfterMillis);
     this.notBeforeMillis = this.now() + pauseMillis;
@@ -126,7 +128,7 @@ export class Delivery {
     this.schedule(() => this.send(), Math.ceil(pauseMillis) + 1); // A timer may come a little early.
   }
 
-  private settle(outcome: Exclude<ExportOutcome, { kind: "retryable" }>): void {
+  private settle(outcome: Exclude<ExportOutcome, RetryableOutcome>): void {
     const { listener } = this.options;
     this.backoff.reset();
     if (outcome.kind === "rejected") {

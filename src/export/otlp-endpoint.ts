@@ -1,9 +1,11 @@
 /**
- * Runs on the agent's worker thread and in the CLI. Owns what may be said of an endpoint without giving a secret away, and
- * its TLS files. Whatever a backend or the network says goes through `withoutSecrets` before anybody reads it.
+ * Runs on the agent's worker thread and in the CLI. Owns what may be told of a backend's words, and an endpoint's TLS
+ * files. Whatever a backend or the network says goes through `withoutSecrets` before anybody reads it.
  */
 import { readFileSync } from "node:fs";
 import type { OtlpEndpoint } from "../config";
+
+export { describeEndpoint } from "../config";
 
 /** Longest part of a foreign text that is repeated. */
 const MAX_TEXT_LENGTH = 200;
@@ -14,12 +16,6 @@ export interface TlsFiles {
   readonly ca?: Buffer;
   readonly key?: Buffer;
   readonly cert?: Buffer;
-}
-
-/** The URL without query, user and password, with its protocol: `http://collector:4318/v1/logs (http/protobuf)`. */
-export function describeEndpoint(endpoint: OtlpEndpoint): string {
-  const { origin, pathname } = new URL(endpoint.url);
-  return `${origin}${endpoint.protocol === "grpc" ? "" : pathname} (${endpoint.protocol})`;
 }
 
 /** One printable line of bounded length without any header value, key or query of this endpoint. */

@@ -9,15 +9,17 @@ export type ExportOutcome =
   | { readonly kind: "exported"; readonly warning: string }
   /** Taken but for `rejectedCount` profiles, data points or log records. Never sent again. */
   | { readonly kind: "partial"; readonly rejectedCount: number; readonly reason: string }
-  /** Not taken, may be later. `retryAfterMillis` is what the backend asked for, or null. */
-  | {
-      readonly kind: "retryable";
-      readonly code: string;
-      readonly reason: string;
-      readonly retryAfterMillis: number | null;
-    }
+  | RetryableOutcome
   /** Not taken, never will be. */
   | { readonly kind: "rejected"; readonly code: string; readonly reason: string };
+
+/** Not taken, may be later. `retryAfterMillis` is what the backend asked for, or null. */
+export interface RetryableOutcome {
+  readonly kind: "retryable";
+  readonly code: string;
+  readonly reason: string;
+  readonly retryAfterMillis: number | null;
+}
 
 const RETRYABLE_HTTP_STATUSES = new Set([429, 502, 503, 504]);
 
@@ -120,7 +122,7 @@ export function grpcOutcome(
 }
 
 /** The backend could not be reached, or the connection broke before it had answered. */
-export function unreachable(code: string, reason: string): ExportOutcome {
+export function unreachable(code: string, reason: string): RetryableOutcome {
   return { kind: "retryable", code, reason, retryAfterMillis: null };
 }
 

@@ -44,6 +44,8 @@ export interface SpoolCounts {
   /** Dropped, oldest first, because the spool was full. */
   droppedForSpace: number;
   droppedForAge: number;
+  /** Refused by the backend for good. */
+  droppedByBackend: number;
   /** Records that a kill or the disk had damaged. */
   droppedDamaged: number;
   /** What dead lives had dropped before their end: counted nowhere else. */
@@ -70,6 +72,7 @@ export class Spool {
     adopted: 0,
     droppedForSpace: 0,
     droppedForAge: 0,
+    droppedByBackend: 0,
     droppedDamaged: 0,
     inheritedDrops: 0,
   };
@@ -89,8 +92,8 @@ export class Spool {
 
   /** Bodies dropped by this life and those before it, for whatever reason. */
   get droppedCount(): number {
-    const { droppedForSpace, droppedForAge, droppedDamaged, inheritedDrops } = this.counts;
-    return droppedForSpace + droppedForAge + droppedDamaged + inheritedDrops;
+    const { droppedForSpace, droppedForAge, droppedByBackend, droppedDamaged, inheritedDrops } = this.counts;
+    return droppedForSpace + droppedForAge + droppedByBackend + droppedDamaged + inheritedDrops;
   }
 
   /** Bodies that this life will still send, the one that is being sent included. */
@@ -124,8 +127,9 @@ export class Spool {
     return next === undefined ? null : { createdMillis: next.createdMillis, body: next.body, name: null };
   }
 
-  /** It has arrived, or never will. */
-  remove(taken: SpooledBody): void {
+  /** @param isRejected the backend will never take it; otherwise it has arrived. */
+  remove(taken: SpooledBody, isRejected = false): void {
+    if (isRejected) this.counts.droppedByBackend++;
     if (taken.name !== null) unlinked(this.file({ ...taken.name, state: "sending" }));
   }
 

@@ -119,11 +119,13 @@ async function resourceOf({ settings, processStartMillis, mainScript }: WorkerSt
 
 /** The main thread waits for the answer, for as long as its settings allow. */
 async function leave(start: WorkerStart, profiles: ProfileExport | null, telemetry: Telemetry | null): Promise<void> {
-  await Promise.all([profiles?.flush(), telemetry?.close(start.settings.otlp.exitFlushMillis)]);
-  if (start.exitWord === undefined) return;
-  const word = new Int32Array(start.exitWord);
-  Atomics.store(word, 0, 1);
-  Atomics.notify(word, 0);
+  try {
+    await Promise.all([profiles?.flush(), telemetry?.close(start.settings.otlp.exitFlushMillis)]);
+  } finally {
+    const word = new Int32Array(start.exitWord ?? new SharedArrayBuffer(4));
+    Atomics.store(word, 0, 1);
+    Atomics.notify(word, 0);
+  }
 }
 
 async function loadTelemetry({ settings }: WorkerStart): Promise<typeof Telemetry.create | null> {

@@ -42,7 +42,7 @@ export interface PipelineOptions {
   readonly log: AgentLog;
   readonly ask: (request: WorkerRequest) => void;
   /** Null: profiles have no endpoint. */
-  readonly profileExport?: Pick<ProfileExport, "offer"> | null;
+  readonly profileExport?: Pick<ProfileExport, "offer" | "drops"> | null;
   readonly processId?: number;
   readonly level?: LevelReader;
   /** `Telemetry.create`, loaded where metrics or log events have an endpoint; null or left out: none are sent. */
@@ -138,6 +138,7 @@ export class Pipeline {
         findings: this.findings.droppedFindings,
         profiles: this.profiles.droppedProfiles,
         log_lines: this.log.droppedLines,
+        ...this.options.profileExport?.drops(),
       }),
     });
   }

@@ -79,8 +79,8 @@ export class ProfileExport {
   drops(): Readonly<Record<string, number>> {
     const { delivery, spool } = this.options;
     return {
-      profile_requests: spool.droppedCount + delivery.counts.rejected,
-      profiles: delivery.counts.rejectedItems,
+      profile_requests: spool.droppedCount,
+      rejected_profiles: delivery.counts.rejectedItems,
       profile_samples: this.droppedSamples,
     };
   }

@@ -101,7 +101,7 @@ class Life {
   }
 
   get dropped() {
-    return this.spool.droppedCount + this.delivery.counts.rejected;
+    return this.spool.droppedCount;
   }
 }
 

@@ -114,7 +114,7 @@ test("nothing is sent before the resource is known", async () => {
 });
 
 test("what was lost is told by reason", () => {
-  assert.deepEqual(start().drops(), { profile_requests: 7, profiles: 3, profile_samples: 0 });
+  assert.deepEqual(start().drops(), { profile_requests: 5, rejected_profiles: 3, profile_samples: 0 });
 });
 
 test("each line names the endpoint without its secrets, and the fix where there is one", () => {
