@@ -113,7 +113,7 @@ function isRetryable(error: ExportResult["error"]): boolean {
   return status >= FIRST_HTTP_STATUS ? RETRYABLE_HTTP.has(status) : RETRYABLE_GRPC.has(status);
 }
 
-/** One line without the request: URLs and headers may hold secrets. */
+/** One line; the caller takes the secrets out. */
 export function describeFailure(error: ExportResult["error"]): string {
   if (error === undefined) return "it does not say why";
   const { code } = error as { code?: number | string };

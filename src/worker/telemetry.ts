@@ -5,6 +5,7 @@
 import type { Settings } from "../config";
 import type { Detector } from "../detector/detector";
 import type { DescribedFrame } from "../detector/finding-record";
+import { describeEndpoint, withoutSecrets } from "../export/otlp-endpoint";
 import type { Finding } from "../model/finding";
 import type { ProbeReport } from "../model/messages";
 import type { Frame } from "../model/observation";
@@ -15,6 +16,7 @@ import { LeakMetrics } from "./leak-metrics";
 import type { AgentLog } from "./log";
 import { type MetricBatch, MetricEncoder } from "./metric-batch";
 import { detectResource, type ResourceIdentity } from "./resource";
+import { diagLogger, type SdkListener } from "./sdk-diagnostics";
 import { applyEnvironment, sdkEnvironment } from "./sdk-environment";
 import { type LogRecord, type LogsApi, type MetricProducer, type NodeSdk, SdkModules } from "./sdk-modules";
 import { AGENT_VERSION } from "./version";
@@ -61,6 +63,7 @@ export class Telemetry {
   private early: LogRecord[] = [];
   private droppedFindings = 0;
   private droppedSeries = 0;
+  private readonly rejected = { data_points: 0, log_records: 0 };
 
   /** @returns null when neither metrics nor logs go anywhere. */
   static create(options: TelemetryOptions): Telemetry | null {
@@ -146,7 +149,7 @@ export class Telemetry {
     // biome-ignore lint/style/noProcessEnv: written, not read: this thread's own copy, which the exporters read
     applyEnvironment(sdkEnvironment(otlp), process.env);
     const attributes = await detectResource(modules.resources, identity);
-    modules.setDiagLogger(this.diagLogger());
+    modules.setDiagLogger(diagLogger(this.sdkListener()));
     const { nodeSdk: NodeSdk } = modules;
     const metricReaders = otlp.metrics === null ? [] : [this.metricReader(modules)];
     const logRecordProcessors = otlp.logs === null ? [] : [this.logProcessor(modules)];
@@ -214,8 +217,9 @@ export class Telemetry {
   private ownDrops(): Record<string, number> {
     return {
       metric_exports: this.metricExporter?.counts.lost ?? 0,
+      metric_points: this.rejected.data_points,
       metric_series: this.droppedSeries,
-      finding_events: this.droppedFindings + (this.logExporter?.counts.lost ?? 0),
+      finding_events: this.droppedFindings + (this.logExporter?.counts.lost ?? 0) + this.rejected.log_records,
       tallied_samples: this.options.detector.tally().droppedCount,
     };
   }
@@ -251,29 +255,42 @@ export class Telemetry {
 
   /** Tells when a signal's export begins to fail, and when it works again; not each time. */
   private teller(signal: "metrics" | "logs"): (problem: string | null) => void {
+    const endpoint = this.options.settings.otlp[signal];
+    const where = endpoint === null ? "the backend" : describeEndpoint(endpoint);
     let isFailing = false;
     return (problem) => {
       if ((problem !== null) === isFailing) return;
       isFailing = problem !== null;
-      if (problem === null) this.options.log.info(`the backend takes ${signal} again`);
+      if (problem === null) this.options.log.info(`${where} takes ${signal} again`);
       else
-        this.options.log.warn("ERR_LEAK_AGENT_EXPORT", `the backend does not take ${signal}: ${problem}`, { signal });
+        this.options.log.warn("ERR_LEAK_AGENT_EXPORT", `${where} does not take ${signal}: ${this.clean(problem)}`, {
+          signal,
+        });
     };
   }
 
-  /** The SDK's own words: each kind once, without details, which may hold a request. */
-  private diagLogger(): Parameters<SdkModules["setDiagLogger"]>[0] {
-    const tell = (message: string): void => {
-      const line =
-        String(message)
-          .replace(/\/\/[^/@\s]*@/g, "//")
-          .split("\n", 1)[0]
-          ?.slice(0, 200) ?? "";
-      if (/export failed|"stack"/.test(line)) return; // `teller` has said it in fewer words.
-      this.options.log.warnOnce(`otel ${line.slice(0, 60)}`, "ERR_LEAK_AGENT_EXPORT", `OpenTelemetry SDK: ${line}`);
+  private sdkListener(): SdkListener {
+    const { log } = this.options;
+    const code = "ERR_LEAK_AGENT_EXPORT";
+    return {
+      rejected: (kind, count, reason) => {
+        this.rejected[kind] += count;
+        log.warnOnce(
+          `rejected ${kind}`,
+          code,
+          `the backend left out ${count} ${kind.replace("_", " ")}: ${this.clean(reason)}; told once`,
+        );
+      },
+      said: (line) => log.warnOnce(`otel ${line.slice(0, 60)}`, code, `OpenTelemetry SDK: ${this.clean(line)}`),
     };
-    const ignore = (): void => {};
-    return { error: tell, warn: tell, info: ignore, debug: ignore, verbose: ignore };
+  }
+
+  private clean(text: string): string {
+    const { metrics, logs } = this.options.settings.otlp;
+    return [metrics, logs].reduce(
+      (line, endpoint) => (endpoint === null ? line : withoutSecrets(line, endpoint)),
+      text,
+    );
   }
 
   private async within(timeoutMillis: number, work: Promise<unknown>): Promise<void> {

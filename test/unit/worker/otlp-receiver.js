@@ -24,6 +24,10 @@ class OtlpReceiver {
     this.requests = [];
     /** Status of the next answers; 200 when empty. */
     this.statuses = [];
+    /** Status of every answer on a path. */
+    this.statusOf = {};
+    /** Body of the answers in JSON, by path. */
+    this.answerOf = {};
     this.server = http.createServer((request, response) => this.#receive(request, response));
   }
 
@@ -37,11 +41,11 @@ class OtlpReceiver {
     request.on("end", () => {
       const raw = Buffer.concat(chunks);
       const body = request.headers["content-encoding"] === "gzip" ? gunzipSync(raw) : raw;
-      const status = this.statuses.shift() ?? 200;
+      const status = this.statuses.shift() ?? this.statusOf[request.url] ?? 200;
       const isJson = request.headers["content-type"] === "application/json";
       this.requests.push({ path: request.url, headers: request.headers, body, status });
       response.writeHead(status, { "content-type": request.headers["content-type"] });
-      response.end(isJson ? "{}" : "");
+      response.end(isJson ? JSON.stringify(this.answerOf[request.url] ?? {}) : "");
     });
   }
 

@@ -318,6 +318,29 @@ describe("telemetry without a willing backend", () => {
     assert.deepEqual(warnings.map((line) => line.signal).sort(), ["logs", "metrics"]);
   });
 
+  it("counts what a backend left out; the empty partial success of a Collector is a full one", async (context) => {
+    const receiver = await startReceiver(context);
+    const agent = exportingAgent(context, receiver);
+    receiver.answerOf = {
+      "/v1/metrics": { partialSuccess: {} },
+      "/v1/logs": { partialSuccess: { rejectedLogRecords: 1, errorMessage: "too old" } },
+    };
+    agent.pipeline.handle(agent.probe.hello());
+    agent.run(120);
+    await agent.flush();
+    receiver.answerOf["/v1/metrics"] = { partialSuccess: { rejectedDataPoints: "7", errorMessage: "too many" } };
+    await agent.flush();
+    await agent.flush();
+    const metrics = receiver.metrics();
+    assert.equal(reading(metrics, "leak_agent.dropped", { "leak_agent.reason": "metric_points" }), 7);
+    assert.equal(reading(metrics, "leak_agent.dropped", { "leak_agent.reason": "finding_events" }), 1);
+    const warnings = agent.lines.filter((line) => line.code === "ERR_LEAK_AGENT_EXPORT").map((line) => line.msg);
+    assert.deepEqual(warnings, [
+      "the backend left out 1 log records: too old; told once",
+      "the backend left out 7 data points: too many; told once",
+    ]);
+  });
+
   it("says nothing of the endpoint's password when nobody listens there", async (context) => {
     const agent = exportingAgent(
       context,
