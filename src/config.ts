@@ -5,6 +5,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { OTLP_SETTINGS, type OtlpSettings, readOtlpSettings } from "./otlp-config";
+import { nonEmpty, percentDecoded, SettingReader } from "./setting-reader";
+
+export type { OtlpEndpoint, OtlpProtocol, OtlpSettings, OtlpSignal } from "./otlp-config";
+export { describeEndpoint, exportedSignals } from "./otlp-config";
+export { parseDuration } from "./setting-reader";
 
 export type LogTarget = "stderr" | "file" | "off";
 export type LabelChoice = "auto" | "interpose" | "hook" | "off";
@@ -30,6 +36,10 @@ export interface Settings {
   readonly offFile: string;
   readonly serviceName: string;
   readonly serviceVersion: string | null;
+  /** `OTEL_RESOURCE_ATTRIBUTES` as given, decoded; `serviceName` takes precedence over its `service.name`. */
+  readonly resourceAttributes: Readonly<Record<string, string>>;
+  /** Holds secrets: never print it whole. */
+  readonly otlp: OtlpSettings;
 }
 
 export interface Configuration {
@@ -43,7 +53,6 @@ export const LOAD_TEST_HORIZON_MILLIS = 600_000;
 
 const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
-const DURATION_UNITS: Readonly<Record<string, number>> = { ms: 1, s: SECOND, m: 60 * SECOND, h: HOUR, d: 24 * HOUR };
 
 interface SettingDescription {
   readonly name: string;
@@ -78,7 +87,8 @@ export const SETTINGS: readonly SettingDescription[] = [
   { name: "LEAK_AGENT_MAX_ROUTES", default: "5000", meaning: "route names kept; the rest is (other), 10-5000" },
   { name: "LEAK_AGENT_OFF_FILE", default: "<folder>/off", meaning: "the agent is off while this file exists" },
   { name: "OTEL_SERVICE_NAME", default: "name in package.json", meaning: "the service's name" },
-  { name: "OTEL_RESOURCE_ATTRIBUTES", default: "", meaning: "service.name and service.version are read" },
+  { name: "OTEL_RESOURCE_ATTRIBUTES", default: "", meaning: "key=value,key=value: what is said of the service" },
+  ...OTLP_SETTINGS,
 ];
 
 /**
@@ -90,7 +100,7 @@ export function readConfiguration(
   mainScript: string | null = null,
 ): Configuration {
   const problems: string[] = unknownVariables(env);
-  const read = new Reader(env, problems);
+  const read = new SettingReader(env, problems, describeFallback);
   const resource = resourceAttributes(env, problems);
   const manifest = nearestManifest(mainScript);
   const serviceName =
@@ -100,13 +110,14 @@ export function readConfiguration(
   );
   const horizonMillis = read.duration("LEAK_AGENT_HORIZON", 10 * SECOND, 30 * 24 * HOUR, 24 * HOUR);
   const isLoadTest = horizonMillis < LOAD_TEST_HORIZON_MILLIS;
+  const directoryLimitBytes = read.number("LEAK_AGENT_DIR_MAX_MB", 8, 10_240, 64) * 1024 * 1024;
   const settings: Settings = {
     enabled:
       read.choice("LEAK_AGENT_ENABLED", ["1", "0", "true", "false"], "1") !== "0" &&
       env["LEAK_AGENT_ENABLED"] !== "false",
     horizonMillis,
     directory,
-    directoryLimitBytes: read.number("LEAK_AGENT_DIR_MAX_MB", 8, 10_240, 64) * 1024 * 1024,
+    directoryLimitBytes,
     log: read.choice("LEAK_AGENT_LOG", ["stderr", "file", "off"], "stderr"),
     labels: read.choice("LEAK_AGENT_LABELS", ["auto", "interpose", "hook", "off"], "auto"),
     engine: read.choice("LEAK_AGENT_ENGINE", ["auto", "native", "pprof"], "auto"),
@@ -117,6 +128,8 @@ export function readConfiguration(
     offFile: resolve(nonEmpty(env["LEAK_AGENT_OFF_FILE"]) ?? join(directory, "off")),
     serviceName,
     serviceVersion: resource.get("service.version") ?? manifest?.version ?? null,
+    resourceAttributes: Object.fromEntries(resource),
+    otlp: readOtlpSettings(read, horizonMillis, directoryLimitBytes),
   };
   return { settings, problems };
 }
@@ -126,57 +139,9 @@ export function workerEnvironment(env: NodeJS.ProcessEnv = process.env): NodeJS.
   return { ...env, NODE_OPTIONS: "", LEAK_AGENT_ENABLED: "0" };
 }
 
-class Reader {
-  constructor(
-    private readonly env: NodeJS.ProcessEnv,
-    private readonly problems: string[],
-  ) {}
-
-  number(name: string, low: number, high: number, fallback: number): number {
-    const text = nonEmpty(this.env[name]);
-    if (text === undefined) return fallback;
-    const value = Number(text);
-    if (Number.isFinite(value) && value >= low && value <= high) return value;
-    return this.reject(name, text, `a number from ${low} to ${high}`, fallback);
-  }
-
-  optionalNumber(name: string, low: number, high: number): number | null {
-    const value = this.number(name, low, high, Number.NaN);
-    return Number.isNaN(value) ? null : Math.floor(value);
-  }
-
-  duration(name: string, low: number, high: number, fallback: number): number {
-    const text = nonEmpty(this.env[name]);
-    if (text === undefined) return fallback;
-    const value = parseDuration(text);
-    if (value !== null && value >= low && value <= high) return value;
-    return this.reject(name, text, "a duration from 10s to 30d, such as 30s, 10m or 24h", fallback);
-  }
-
-  choice<T extends string>(name: string, choices: readonly T[], fallback: T): T {
-    const text = nonEmpty(this.env[name]);
-    if (text === undefined) return fallback;
-    const found = choices.find((choice) => choice === text.toLowerCase());
-    return found ?? this.reject(name, text, `one of ${choices.join(", ")}`, fallback);
-  }
-
-  private reject<T>(name: string, text: string, expected: string, fallback: T): T {
-    const used = typeof fallback === "number" && Number.isNaN(fallback) ? "the default" : describeFallback(name);
-    this.problems.push(`${name}=${JSON.stringify(text.slice(0, 80))} is not usable: write ${expected}; using ${used}`);
-    return fallback;
-  }
-}
-
-/** Reads `500ms`, `30s`, `10m`, `24h`, `7d`; null when it is none of these. */
-export function parseDuration(text: string): number | null {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text.trim());
-  const unit = match?.[2] === undefined ? undefined : DURATION_UNITS[match[2]];
-  return match?.[1] === undefined || unit === undefined ? null : Number(match[1]) * unit;
-}
-
 function describeFallback(name: string): string {
   const setting = SETTINGS.find((candidate) => candidate.name === name);
-  return setting === undefined ? "the default" : `the default, ${setting.default}`;
+  return setting === undefined || setting.default === "" ? "the default" : `the default, ${setting.default}`;
 }
 
 function unknownVariables(env: NodeJS.ProcessEnv): string[] {
@@ -226,17 +191,9 @@ function resourceAttributes(env: NodeJS.ProcessEnv, problems: string[]): Map<str
       problems.push("OTEL_RESOURCE_ATTRIBUTES has an entry without a value: write key=value,key=value");
       continue;
     }
-    attributes.set(pair.slice(0, at).trim(), decode(pair.slice(at + 1).trim()));
+    attributes.set(pair.slice(0, at).trim(), percentDecoded(pair.slice(at + 1).trim()));
   }
   return attributes;
-}
-
-function decode(value: string): string {
-  try {
-    return decodeURIComponent(value);
-  } catch {
-    return value; // The specification allows any text; a stray percent sign is kept as it is.
-  }
 }
 
 interface Manifest {
@@ -268,10 +225,6 @@ function readManifest(file: string): Manifest | null {
   } catch {
     return null; // The service's own manifest is not ours to judge; the name falls back.
   }
-}
-
-function nonEmpty(value: string | undefined): string | undefined {
-  return value === undefined || value.trim() === "" ? undefined : value.trim();
 }
 
 function userName(): string {

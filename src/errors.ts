@@ -9,6 +9,7 @@ export const ERROR_CODES = {
   ERR_LEAK_AGENT_WORKER: "the agent's worker thread died",
   ERR_LEAK_AGENT_FOLDER: "the agent's folder cannot be written",
   ERR_LEAK_AGENT_HISTORY: "a history file could not be read",
+  ERR_LEAK_AGENT_EXPORT: "the backend does not take what the agent sends",
   ERR_LEAK_AGENT_PROFILE: "a profile file could not be read",
   ERR_LEAK_AGENT_USAGE: "the command line is wrong",
   ERR_LEAK_AGENT_INTERNAL: "a feature of the agent failed and was switched off",

@@ -8,6 +8,8 @@ import type { Terminal } from "./terminal";
 /** Exit codes of every command (docs/cli.md). Never renumber: scripts branch on them. */
 export const EXIT_NO_LEAK = 0;
 export const EXIT_LEAK = 1;
+/** `doctor`: something does not work. */
+export const EXIT_PROBLEM = 1;
 export const EXIT_USAGE = 2;
 export const EXIT_UNREADABLE = 3;
 export const EXIT_INTERNAL = 4;

@@ -3,16 +3,16 @@
  * The `leak-agent` program, a process of its own beside the service. Owns the choice of the command and the exit code.
  * Must not load the preload or the addon: the CLI samples nothing.
  */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { AgentError } from "../errors";
 import { type Command, EXIT_INTERNAL, EXIT_NO_LEAK, EXIT_UNREADABLE, EXIT_USAGE, parseOptions } from "./command";
 import { diffCommand } from "./diff";
+import { doctorCommand } from "./doctor";
 import { replayCommand } from "./replay";
 import { reportCommand } from "./report";
 import { Terminal } from "./terminal";
+import { packageVersion } from "./version";
 
-const COMMANDS: readonly Command[] = [reportCommand, diffCommand, replayCommand];
+const COMMANDS: readonly Command[] = [reportCommand, diffCommand, replayCommand, doctorCommand];
 
 function generalHelp(): string {
   const width = Math.max(...COMMANDS.map((command) => command.name.length));
@@ -28,15 +28,15 @@ ${list}
   leak-agent COMMAND --help    options and examples of a command
   leak-agent --version         the version
 
-Exit codes: 0 no leak, 1 a leak was found (report, replay), 2 wrong usage, 3 an input cannot be
-read, 4 internal error.
+Exit codes: 0 no leak, 1 a leak was found (report, replay) or something does not work (doctor),
+2 wrong usage, 3 an input cannot be read, 4 internal error.
 `;
 }
 
 async function run(args: readonly string[], terminal: Terminal): Promise<number> {
   const [name, ...rest] = args;
   if (name === "--version" || name === "-v") {
-    terminal.print(version());
+    terminal.print(packageVersion());
     return EXIT_NO_LEAK;
   }
   if (name === "--help" || name === "-h" || name === "help") return help(rest[0], terminal);
@@ -60,11 +60,6 @@ function find(name: string): Command {
   if (command !== undefined) return command;
   const names = COMMANDS.map((candidate) => candidate.name).join(", ");
   throw new AgentError("ERR_LEAK_AGENT_USAGE", `${name} is not a command: write one of ${names}`);
-}
-
-function version(): string {
-  const manifest = JSON.parse(readFileSync(join(__dirname, "..", "..", "package.json"), "utf8")) as { version: string };
-  return manifest.version;
 }
 
 /** Prints what went wrong as one line and answers the exit code for it. */

@@ -200,7 +200,8 @@ function elsewhere(
   return { bytes, requests, samples: count, leakingRoutes: leaking.map((route) => route.name) };
 }
 
-function siteFunctionsOf(memory: DetectorMemory, namedFrame: number, stack: number | null): string[] {
+/** Names of up to three functions of a stack that end in the named one; of that one alone when it is not on the stack. */
+export function siteFunctionsOf(memory: DetectorMemory, namedFrame: number, stack: number | null): string[] {
   const { stacks } = memory;
   const whole = stack === null ? [] : stacks.stack(stack);
   const upToSite = whole.slice(0, whole.lastIndexOf(namedFrame) + 1);

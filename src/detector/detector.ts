@@ -12,6 +12,8 @@ import { nameBelow } from "./inlining";
 import { type NamedSite, nameSites } from "./naming";
 import type { OwnerState, TrackedSite } from "./owner-state";
 import type { StoredSample } from "./sample-store";
+import { type DetectorSummary, summarize } from "./summary";
+import { SurvivalTally } from "./survival-tally";
 import type { Transition } from "./transition";
 import { isStanding, judge, WITHDRAWAL_SHARE_OF_HORIZON } from "./verdict";
 
@@ -33,6 +35,7 @@ export class Detector {
   private lastLookMillis = 0;
   private hypothesisCount = 0;
   private testedOwnerCount = 0;
+  private survivals: SurvivalTally | null = null;
 
   constructor(options: DetectorOptions) {
     this.memory = new DetectorMemory(options);
@@ -41,6 +44,7 @@ export class Detector {
   /** Takes one observation in and answers which verdicts changed because of it (or of the time that passed). */
   observe(observation: Observation): readonly Transition[] {
     this.memory.takeIn(observation);
+    this.survivals?.observe(observation);
     const now = observation.timeMillis;
     const spacing =
       LOOK_SPACING_SHARE *
@@ -49,6 +53,17 @@ export class Detector {
     if (now - this.lastLookMillis < spacing) return [];
     this.lastLookMillis = now;
     return this.look(now);
+  }
+
+  /** Totals by route and site, for metrics; they start when this is first called. */
+  tally(): SurvivalTally {
+    this.survivals ??= new SurvivalTally(this.memory.stacks);
+    return this.survivals;
+  }
+
+  /** What is known now, for metrics. @param limit most sites to name. @param shown as in `summarize`. */
+  summary(limit: number, shown: ReadonlySet<string>): DetectorSummary {
+    return summarize(this.memory, limit, shown);
   }
 
   private look(now: number): Transition[] {

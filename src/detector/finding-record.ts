@@ -97,7 +97,11 @@ function describeFrame(frame: Frame, context: FindingContext): { function: strin
 }
 
 /** Package, source-mapped path and the three function names nearest the site: no line numbers, so an id survives edits. */
-function siteIdOf(transition: Transition, site: DescribedFrame, context: FindingContext): string {
+export function siteIdOf(
+  transition: Pick<Transition, "site" | "siteFunctions">,
+  site: DescribedFrame,
+  context: Pick<FindingContext, "describe">,
+): string {
   const version = site.package.lastIndexOf("@");
   const packageName = version > 0 ? site.package.slice(0, version) : site.package;
   const file = site.original?.file ?? context.describe(transition.site).file;

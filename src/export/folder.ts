@@ -321,9 +321,20 @@ function createPrivately(folder: string): string | null {
     }
     return null;
   }
-  mkdirSync(folder, { recursive: true, mode: DIRECTORY_MODE });
+  makeWithParents(folder);
   if (!statSync(folder).isDirectory()) throw Object.assign(new Error("it is not a folder"), { code: "ENOTDIR" });
   return null;
+}
+
+/** Not `recursive: true`: below /proc, where nothing can be made, Node 20 to 26 try for ever. */
+function makeWithParents(path: string): void {
+  if (existsSync(path)) return;
+  if (dirname(path) !== path) makeWithParents(dirname(path));
+  try {
+    mkdirSync(path, { mode: DIRECTORY_MODE });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error; // Another process was faster.
+  }
 }
 
 function makeOwnDirectory(path: string): string | null {

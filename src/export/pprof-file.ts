@@ -14,18 +14,18 @@ import {
   ValueType,
 } from "pprof-format";
 import type { Frame } from "../model/observation";
-import { type OwnerKind, SPECIAL_OWNER_NAMES } from "../model/owner";
+import type { OwnerKind } from "../model/owner";
 import { basicTime } from "./folder";
-
-/** A call path: the allocating function and the path of its callers. The tree's root is no frame, so it is null here. */
-export interface StackNode {
-  readonly parent: StackNode | null;
-  readonly frame: Frame;
-}
-
-export const LABEL_ROUTE = "http.route";
-/** Only on samples that are not plainly the route's: `background-of`, `background`, `startup`, `unattributed`, `agent`. */
-export const LABEL_OWNER = "leak_agent.owner";
+import {
+  frameKey,
+  LABEL_OWNER,
+  LABEL_ROUTE,
+  nanosOfMillis,
+  routeLabel,
+  type StackNode,
+  sampleWeight,
+  UNKNOWN_FRAME,
+} from "./live-heap";
 
 export interface ProfileTimes {
   readonly timeMillis: number;
@@ -52,11 +52,7 @@ export class ProfileBuilder {
   private readonly stacks = new Map<StackNode, { readonly key: string; readonly locationIds: number[] }>();
   private readonly cells = new Map<string, Cell>();
 
-  /**
-   * Adds one sampled object. V8 samples by bytes (Poisson, mean distance R), so an object of z bytes is seen with
-   * probability p = 1 - exp(-z/R) and stands for 1/p objects and z/p bytes (Horvitz-Thompson: unbiased).
-   * @param stack null when the sample's place in the tree is unknown.
-   */
+  /** Adds one sampled object. @param stack null when the sample's place in the tree is unknown. */
   add(
     stack: StackNode | null,
     kind: OwnerKind,
@@ -64,8 +60,8 @@ export class ProfileBuilder {
     sizeBytes: number,
     intervalBytes: number,
   ): void {
-    const probability = -Math.expm1(-sizeBytes / intervalBytes);
-    if (!(probability > 0)) return;
+    const weight = sampleWeight(sizeBytes, intervalBytes);
+    if (weight === null) return;
     const { key, locationIds } = this.stackOf(stack);
     const cellKey = `${key}|${kind}|${routeName ?? ""}`;
     let cell = this.cells.get(cellKey);
@@ -73,8 +69,8 @@ export class ProfileBuilder {
       cell = { locationIds, kind, routeName, objects: 0, bytes: 0 };
       this.cells.set(cellKey, cell);
     }
-    cell.objects += 1 / probability;
-    cell.bytes += sizeBytes / probability;
+    cell.objects += weight.objects;
+    cell.bytes += weight.bytes;
   }
 
   get sampleCount(): number {
@@ -94,8 +90,8 @@ export class ProfileBuilder {
       location: this.locations,
       function: this.functions,
       stringTable: this.strings,
-      timeNanos: nanos(times.timeMillis),
-      durationNanos: nanos(times.durationMillis),
+      timeNanos: nanosOfMillis(times.timeMillis),
+      durationNanos: nanosOfMillis(times.durationMillis),
       periodType: space(),
       period: Math.round(times.intervalBytes),
       comment: comments.map(id),
@@ -130,7 +126,7 @@ export class ProfileBuilder {
   }
 
   private locationOf(frame: Frame): number {
-    const key = `${frame.function}\n${frame.file}\n${frame.line}\n${frame.column}`;
+    const key = frameKey(frame);
     const known = this.locationIds.get(key);
     if (known !== undefined) return known;
     const id = this.locations.length + 1; // Ids start at 1: 0 means none in profile.proto.
@@ -152,18 +148,7 @@ export class ProfileBuilder {
   }
 }
 
-const UNKNOWN_FRAME: Frame = { function: "(unknown)", file: "", line: 0, column: 0 };
-
 /** `profile-<UTC time>-<pid>.pb.gz` */
 export function profileName(timeMillis: number, processId: number): string {
   return `profile-${basicTime(timeMillis)}-${processId}.pb.gz`;
-}
-
-function routeLabel(kind: OwnerKind, routeName: string | null): string {
-  if (kind === "request" || kind === "background-of") return routeName ?? SPECIAL_OWNER_NAMES.unattributed;
-  return SPECIAL_OWNER_NAMES[kind];
-}
-
-function nanos(millis: number): bigint {
-  return BigInt(Math.round(millis * 1_000)) * 1_000n;
 }

@@ -108,7 +108,12 @@ export interface ProbeNotice {
   readonly message: string;
 }
 
-export type ProbeMessage = ProbeHello | ProbeReport | ProbeGoodbye | ProbeNotice;
+/** The process leaves, and waits a moment: send what is there, then set `WorkerStart.exitWord` to 1 and wake it. */
+export interface ProbeExit {
+  readonly type: "exit";
+}
+
+export type ProbeMessage = ProbeHello | ProbeReport | ProbeGoodbye | ProbeNotice | ProbeExit;
 
 /** What the worker may ask of the main thread's probe. */
 export type WorkerRequest =
@@ -130,6 +135,8 @@ export interface WorkerStart {
   readonly processStartMillis: number;
   readonly mainScript: string | null;
   readonly workingDirectory: string;
+  /** One shared 32-bit word: 0 until the worker has answered `ProbeExit`. Left out where nobody waits for it. */
+  readonly exitWord?: SharedArrayBuffer;
 }
 
 /** Name of the `BroadcastChannel` over which probes in the service's own worker threads reach the agent's worker. */

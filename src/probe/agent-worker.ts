@@ -22,6 +22,8 @@ export interface ReportSink {
   /** False while reports cannot be taken: keep collecting, capture nothing. */
   readonly isReady: boolean;
   post(message: ProbeMessage): void;
+  /** The process leaves: blocks until the last export is out, and no longer than this. */
+  waitForExport(limitMillis: number): void;
   close(): void;
 }
 
@@ -46,11 +48,12 @@ export class AgentWorker implements ReportSink {
   #restartCount = 0;
   #backoffMillis = FIRST_RESTART_MILLIS;
   #isClosed = false;
+  readonly #exitWord = new Int32Array(new SharedArrayBuffer(4));
   /** The agent's own threads, as `process.on("worker")` also tells of them. */
   static readonly ownWorkers: WeakSet<object> = new WeakSet();
 
   constructor(
-    private readonly start: Omit<WorkerStart, "restartCount">,
+    private readonly start: Omit<WorkerStart, "restartCount" | "exitWord">,
     private readonly listener: SinkListener,
   ) {
     this.#spawn();
@@ -67,6 +70,13 @@ export class AgentWorker implements ReportSink {
     worker.postMessage(message, message.type === "report" ? buffersOf(message) : []);
   }
 
+  waitForExport(limitMillis: number): void {
+    const worker = this.#worker;
+    if (worker === null) return;
+    worker.postMessage({ type: "exit" });
+    Atomics.wait(this.#exitWord, 0, 0, limitMillis);
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#worker?.terminate().catch(() => {}); // It is gone already, which is what was asked for.
@@ -75,7 +85,11 @@ export class AgentWorker implements ReportSink {
   #spawn(): void {
     const startedMillis = Date.now();
     try {
-      const workerData: WorkerStart = { ...this.start, restartCount: this.#restartCount };
+      const workerData: WorkerStart = {
+        ...this.start,
+        restartCount: this.#restartCount,
+        exitWord: this.#exitWord.buffer as SharedArrayBuffer,
+      };
       const worker = new Worker(join(__dirname, "..", "worker", "main.js"), {
         workerData,
         name: "leak-agent",
@@ -142,6 +156,9 @@ export class RemoteWorker implements ReportSink {
     channel.postMessage(message);
     channel.close();
   }
+
+  /** The main thread's matter. */
+  waitForExport(): void {}
 
   close(): void {
     this.#requests.close();

@@ -5,7 +5,7 @@
  */
 import { performance } from "node:perf_hooks";
 import { getEnvironmentData, isMainThread, setEnvironmentData, threadId, type Worker } from "node:worker_threads";
-import type { Configuration, Settings } from "../config";
+import { type Configuration, exportedSignals, type Settings } from "../config";
 import type { ErrorCode } from "../errors";
 import type { ProbeHello, ProbeMessage, ProbeNotice, WorkerRequest } from "../model/messages";
 import { AgentWorker, RemoteWorker, type ReportSink, type SinkListener } from "./agent-worker";
@@ -254,9 +254,23 @@ export class Probe {
         },
         listener,
       );
+      this.#exportBeforeExit(this.#sink);
     } else {
       this.#sink = new RemoteWorker(listener);
     }
+  }
+
+  /** docs/decisions/0012: only where something is exported, and bounded. */
+  #exportBeforeExit(sink: ReportSink): void {
+    const { otlp } = this.#settings;
+    if (otlp.exitFlushMillis === 0 || exportedSignals(otlp).length === 0) return;
+    process.once("exit", () => {
+      try {
+        sink.waitForExport(otlp.exitFlushMillis);
+      } catch {
+        this.#errors.count++; // The process leaves all the same.
+      }
+    });
   }
 
   #sayHello(): void {

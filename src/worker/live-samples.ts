@@ -82,7 +82,7 @@ export class LiveSamples {
    * matured (`resumedMatured`) are followed. 0 in a first worker.
    */
   constructor(
-    thread: number,
+    readonly thread: number,
     epoch: number,
     private readonly dictionary: Dictionary,
     private readonly routes: ThreadRoutes,

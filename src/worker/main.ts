@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { BroadcastChannel, isMainThread, parentPort, workerData } from "node:worker_threads";
 import { AgentFolder } from "../export/folder";
+import type { OtlpResource } from "../export/otlp-profiles";
 import {
   PROBE_CHANNEL,
   type ProbeMessage,
@@ -14,6 +15,8 @@ import {
 } from "../model/messages";
 import { AgentLog } from "./log";
 import { Pipeline } from "./pipeline";
+import type { ProfileExport } from "./profile-export";
+import type { Telemetry } from "./telemetry";
 
 const OFF_FILE_POLL_MILLIS = 2_000;
 /** The start-up line waits this long for the first report, which brings the sampling interval. */
@@ -23,7 +26,10 @@ async function run(start: WorkerStart): Promise<void> {
   const { settings } = start;
   // The log may write into the folder, and the folder tells its problems to the log.
   let tellFolder: (problem: string | null) => void = () => {};
-  const folder = new AgentFolder(settings.directory, settings.directoryLimitBytes, (problem) => tellFolder(problem));
+  // What waits for the backend lies in the folder too, and keeps its own part small.
+  const spoolBytes = settings.otlp.profiles === null ? 0 : settings.otlp.spoolLimitBytes;
+  const limitBytes = settings.directoryLimitBytes - spoolBytes;
+  const folder = new AgentFolder(settings.directory, limitBytes, (problem) => tellFolder(problem));
   const log = new AgentLog(settings.log, folder);
   tellFolder = (problem) => {
     if (problem === null) log.info(`${settings.directory} can be written again`);
@@ -35,6 +41,7 @@ async function run(start: WorkerStart): Promise<void> {
   };
   if (start.restartCount === 0) for (const problem of start.problems) log.warn("ERR_LEAK_AGENT_CONFIG", problem);
   folder.open();
+  const profileExport = await openExport(start, folder, log);
 
   const channel = new BroadcastChannel(PROBE_CHANNEL);
   const requests = new BroadcastChannel(REQUEST_CHANNEL);
@@ -42,7 +49,14 @@ async function run(start: WorkerStart): Promise<void> {
     parentPort?.postMessage(request);
     requests.postMessage(request);
   };
-  const pipeline = new Pipeline({ start, folder, log, ask });
+  const pipeline = new Pipeline({
+    start,
+    folder,
+    log,
+    ask,
+    profileExport,
+    createTelemetry: await loadTelemetry(start),
+  });
   if (start.restartCount > 0) await pipeline.resume();
 
   let failures = 0;
@@ -64,6 +78,8 @@ async function run(start: WorkerStart): Promise<void> {
     }
   };
   parentPort?.on("message", (message: unknown) => {
+    if ((message as { type?: unknown } | null)?.type === "exit")
+      return void leave(start, profileExport, pipeline.telemetry);
     receive(message);
     // The main thread stops sending when this stops coming: its queue here must not grow without a bound.
     if ((message as { type?: unknown } | null)?.type === "report") parentPort?.postMessage({ type: "ready" });
@@ -71,6 +87,50 @@ async function run(start: WorkerStart): Promise<void> {
   channel.onmessage = (event: unknown) => receive((event as { data: unknown }).data);
   watchOffFile(settings.offFile, log, ask);
   ask({ type: "ready" });
+}
+
+/** Without an endpoint nothing of the export is loaded. */
+async function openExport(start: WorkerStart, folder: AgentFolder, log: AgentLog): Promise<ProfileExport | null> {
+  const { settings, processStartMillis } = start;
+  if (settings.otlp.profiles === null) return null;
+  try {
+    const { openProfileExport } = await import("./profile-export.js");
+    const resource = resourceOf(start);
+    return await openProfileExport(settings, settings.otlp.profiles, folder, log, resource, processStartMillis);
+  } catch (error) {
+    log.warn("ERR_LEAK_AGENT_INTERNAL", `profiles are not exported: ${(error as Error).message}`);
+    return null;
+  }
+}
+
+async function resourceOf({ settings, processStartMillis, mainScript }: WorkerStart): Promise<OtlpResource> {
+  const { serviceName, serviceVersion, resourceAttributes } = settings;
+  try {
+    const { detectResource } = await import("./resource.js");
+    const { SdkModules } = await import("./sdk-modules.js");
+    const instanceId = `${processStartMillis.toString(36)}-${process.pid}`;
+    const identity = { serviceName, serviceVersion, instanceId, mainScript };
+    return { attributes: await detectResource(new SdkModules().resources, identity), schemaUrl: "" };
+  } catch {
+    // Without the SDK's packages: what the settings know is enough to find the service.
+    return { attributes: { ...resourceAttributes, "service.name": serviceName }, schemaUrl: "" };
+  }
+}
+
+/** The main thread waits for the answer, for as long as its settings allow. */
+async function leave(start: WorkerStart, profiles: ProfileExport | null, telemetry: Telemetry | null): Promise<void> {
+  try {
+    await Promise.all([profiles?.flush(), telemetry?.close(start.settings.otlp.exitFlushMillis)]);
+  } finally {
+    const word = new Int32Array(start.exitWord ?? new SharedArrayBuffer(4));
+    Atomics.store(word, 0, 1);
+    Atomics.notify(word, 0);
+  }
+}
+
+async function loadTelemetry({ settings }: WorkerStart): Promise<typeof Telemetry.create | null> {
+  if (settings.otlp.metrics === null && settings.otlp.logs === null) return null;
+  return (await import("./telemetry.js")).Telemetry.create;
 }
 
 function watchOffFile(offFile: string, log: AgentLog, ask: (request: WorkerRequest) => void): void {

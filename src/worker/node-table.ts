@@ -4,7 +4,7 @@
  */
 import { join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { StackNode } from "../export/pprof-file";
+import type { StackNode } from "../export/live-heap";
 import type { CaptureNode } from "../model/capture";
 import type { Frame } from "../model/observation";
 import type { Dictionary } from "./dictionary";

@@ -3,7 +3,7 @@
  * one observation, remember it, judge, report. Knows no ports and no timers.
  */
 import { Detector } from "../detector/detector";
-import type { FindingContext } from "../detector/finding-record";
+import { type FindingContext, toFinding } from "../detector/finding-record";
 import type { AgentFolder } from "../export/folder";
 import { HistoryWriter } from "../export/history-file";
 import { type Capture, decodeCapture } from "../model/capture";
@@ -16,11 +16,13 @@ import { Findings } from "./findings";
 import { LevelReader } from "./level";
 import type { CaptureOutcome, LiveSamples } from "./live-samples";
 import type { AgentLog } from "./log";
+import type { ProfileExport } from "./profile-export";
 import { Profiles } from "./profiles";
 import { resumeLife } from "./resume";
 import { type ResumedThread, ServiceThread } from "./service-thread";
 import { findApplicationRoot, SourceNames } from "./source-names";
 import { startLine } from "./start-line";
+import type { Telemetry } from "./telemetry";
 import { AGENT_VERSION } from "./version";
 
 /** Threads of the service that are followed; reports of more are counted and dropped. */
@@ -39,8 +41,12 @@ export interface PipelineOptions {
   readonly folder: AgentFolder | null;
   readonly log: AgentLog;
   readonly ask: (request: WorkerRequest) => void;
+  /** Null: profiles have no endpoint. */
+  readonly profileExport?: Pick<ProfileExport, "offer" | "drops"> | null;
   readonly processId?: number;
   readonly level?: LevelReader;
+  /** `Telemetry.create`, loaded where metrics or log events have an endpoint; null or left out: none are sent. */
+  readonly createTelemetry?: typeof Telemetry.create | null;
   readonly now?: () => number;
 }
 
@@ -51,6 +57,8 @@ export class Pipeline {
   private readonly findings: Findings;
   private readonly profiles: Profiles;
   private readonly names: SourceNames;
+  /** Metrics and log events; null without an endpoint for them. */
+  readonly telemetry: Telemetry | null;
   private readonly level: LevelReader;
   private readonly log: AgentLog;
   private readonly processId: number;
@@ -91,6 +99,7 @@ export class Pipeline {
     this.history =
       options.folder === null ? null : new HistoryWriter(options.folder, header, () => this.dictionary.snapshot());
     this.findings = new Findings(options.folder, options.log, () => this.findingContext());
+    this.telemetry = this.createTelemetry();
     this.profiles = new Profiles(options.folder, {
       horizonMillis: settings.horizonMillis,
       processId: this.processId,
@@ -100,6 +109,37 @@ export class Pipeline {
         `process.pid=${this.processId}`,
         `leak_agent.version=${AGENT_VERSION}`,
       ],
+    });
+  }
+
+  /** Unique for this life of this process; `service.instance.id` where the environment gives none. */
+  private get instanceId(): string {
+    return `${this.options.start.processStartMillis.toString(36)}-${this.processId}`;
+  }
+
+  private createTelemetry(): Telemetry | null {
+    const { settings, mainScript, processStartMillis } = this.options.start;
+    const { serviceName, serviceVersion } = settings;
+    const create = this.options.createTelemetry ?? (() => null);
+    return create({
+      settings,
+      identity: { serviceName, serviceVersion, instanceId: this.instanceId, mainScript },
+      detector: this.detector,
+      describe: (frame) => this.names.describe(frame),
+      described: () => this.names.maps.release(),
+      log: this.log,
+      processStartMillis,
+      drops: () => ({
+        threads: this.dropped.threads,
+        captures: this.dropped.captures,
+        messages: this.dropped.unknownMessages,
+        detector_errors: this.dropped.detectorErrors,
+        names: this.dictionary.overflowCount,
+        findings: this.findings.droppedFindings,
+        profiles: this.profiles.droppedProfiles,
+        log_lines: this.log.droppedLines,
+        ...this.options.profileExport?.drops(),
+      }),
     });
   }
 
@@ -115,6 +155,7 @@ export class Pipeline {
     try {
       const life = await resumeLife(path, start.processStartMillis, this.processId, this.detector, this.dictionary);
       this.resumedThreads = life.threads;
+      for (const transition of life.transitions) this.telemetry?.standing(toFinding(transition, this.findingContext()));
       if (life.observationCount === 0) this.log.warn("ERR_LEAK_AGENT_WORKER", STARTS_ANEW);
       else this.log.info(`the agent's worker goes on with ${life.observationCount} observations of its history`);
     } catch (error) {
@@ -177,6 +218,7 @@ export class Pipeline {
       this.judge({ ...this.outline({ ...last, timeMillis: Math.max(last.timeMillis, this.now()) }), ...gone });
     }
     this.level.forgetThread(number);
+    this.telemetry?.goodbye(number);
   }
 
   private report(report: ProbeReport): void {
@@ -201,7 +243,12 @@ export class Pipeline {
       labelledRatio: outcome?.labelledRatio ?? null,
     });
     this.tellDrops(report, live);
-    if (outcome !== null) this.profiles.offer(this.lives(), report.timeMillis, leak);
+    this.telemetry?.report(report);
+    this.telemetry?.totals.noteDrops("samples", `${report.thread}.${report.epoch}`, live.droppedSamples);
+    this.telemetry?.totals.noteDrops("ledger_rows", `${report.thread}.${report.epoch}`, live.droppedRows);
+    if (outcome === null) return;
+    this.profiles.offer(this.lives(), report.timeMillis, leak);
+    this.options.profileExport?.offer(this.lives(), report.timeMillis, leak);
   }
 
   private outline(
@@ -227,6 +274,7 @@ export class Pipeline {
     try {
       const findings = this.findings.record(this.detector.observe(observation));
       if (findings.length > 0) this.names.maps.release();
+      for (const finding of findings) this.telemetry?.transition(finding);
       return findings.some((finding) => finding.verdict === "leak" || finding.verdict === "urgent");
     } catch (error) {
       this.dropped.detectorErrors++;
@@ -296,7 +344,7 @@ export class Pipeline {
   }
 
   private findingContext(): FindingContext {
-    const { settings, processStartMillis } = this.options.start;
+    const { settings } = this.options.start;
     const hello = this.threads.get(0)?.hello ?? [...this.threads.values()][0]?.hello ?? null;
     const attribution: Attribution = hello === null || hello.labels === "none" ? "none" : "exact";
     return {
@@ -305,7 +353,7 @@ export class Pipeline {
         version: settings.serviceVersion,
         buildId: null,
         firstBuildId: null,
-        instanceId: `${processStartMillis.toString(36)}-${this.processId}`,
+        instanceId: this.instanceId,
         processId: this.processId,
         nodeVersion: process.versions.node,
         v8Version: process.versions.v8,

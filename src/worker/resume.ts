@@ -3,7 +3,7 @@
  * back: the detector, the dictionary and the matured samples go on where they were; nothing is reported twice.
  */
 import { join } from "node:path";
-import type { Detector } from "../detector/detector";
+import type { Detector, Transition } from "../detector/detector";
 import { historyStem, isHistoryHeader, readLife } from "../export/history-file";
 import type { Observation } from "../model/observation";
 import type { OwnerKind } from "../model/owner";
@@ -12,6 +12,8 @@ import type { ResumedSamples } from "./live-samples";
 
 export interface ResumedLife {
   readonly observationCount: number;
+  /** The latest change of each verdict; the worker that died has told it. */
+  readonly transitions: readonly Transition[];
   /** Thread -> the sampler life it was in, and what had matured there and was not freed. */
   readonly threads: ReadonlyMap<number, { readonly epoch: number; readonly matured: ResumedSamples }>;
 }
@@ -27,15 +29,16 @@ export async function resumeLife(
   dictionary: Dictionary,
 ): Promise<ResumedLife> {
   const threads = new Map<number, { epoch: number; matured: Map<number, { kind: OwnerKind; route: number }> }>();
+  const transitions = new Map<string, Transition>();
   let observationCount = 0;
   for await (const entry of readLife(join(directory, `${historyStem(startTimeMillis, processId)}.jsonl`))) {
     if (isHistoryHeader(entry)) continue;
     observationCount++;
     dictionary.restore(entry);
-    detector.observe(entry);
+    for (const transition of detector.observe(entry)) transitions.set(transition.key, transition);
     follow(threads, entry);
   }
-  return { observationCount, threads };
+  return { observationCount, threads, transitions: [...transitions.values()] };
 }
 
 function follow(

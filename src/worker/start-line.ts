@@ -1,5 +1,5 @@
 /** Pure. Owns the words of the one start-up line: what works and what does not. */
-import type { Settings } from "../config";
+import { describeEndpoint, exportedSignals, type Settings } from "../config";
 import type { ProbeHello } from "../model/messages";
 import { AGENT_VERSION } from "./version";
 
@@ -19,10 +19,14 @@ export function startLine(
   const reason = hello.labelsReason === "" ? "" : `: ${hello.labelsReason}`;
   const interval = intervalBytes === null ? "being measured" : `${Math.round(intervalBytes / 1024)} KiB`;
   const folder = hasFolder ? settings.directory : "none (nothing is written)";
+  const exported = exportedSignals(settings.otlp).map(
+    ([signal, endpoint]) => `${signal} to ${describeEndpoint(endpoint)}`,
+  );
+  const exports = exported.length === 0 ? "" : `, exports ${exported.join(", ")}`;
   return {
     message:
       `leak-agent ${AGENT_VERSION} watches ${settings.serviceName}: engine ${hello.engine}, ` +
-      `route labels ${labels}${reason}, horizon ${duration(settings.horizonMillis)}, sampling interval ${interval}, folder ${folder}`,
+      `route labels ${labels}${reason}, horizon ${duration(settings.horizonMillis)}, sampling interval ${interval}, folder ${folder}${exports}`,
     fields: {
       version: AGENT_VERSION,
       service: settings.serviceName,
@@ -31,6 +35,7 @@ export function startLine(
       labelsReason: hello.labelsReason === "" ? null : hello.labelsReason,
       horizonMillis: settings.horizonMillis,
       samplingIntervalBytes: intervalBytes,
+      exports: exported,
       directory: hasFolder ? settings.directory : null,
       node: process.versions.node,
     },

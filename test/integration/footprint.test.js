@@ -6,7 +6,7 @@ const test = require("node:test");
 const { PRELOAD, ROOT, Service } = require("../harness/service");
 
 const ALLOWED = [
-  /^dist\/(preload|index|config|errors|native)\.js$/,
+  /^dist\/(preload|index|config|otlp-config|setting-reader|errors|native)\.js$/,
   /^dist\/(model|probe)\/[a-z0-9-/]+\.js$/,
   /^node_modules\/@opentelemetry\/api\/build\/src\/[A-Za-z0-9-/]+\.js$/,
   /^node_modules\/node-gyp-build\/(index|node-gyp-build)\.js$/,

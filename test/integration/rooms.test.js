@@ -12,6 +12,11 @@ const CASES = [
   { file: "src/errors.ts", allowed: [], forbidden: ["./config", "node:fs"] },
   { file: "src/config.ts", allowed: ["./errors", "./model/owner", "node:fs"], forbidden: ["./worker/main", "pino"] },
   {
+    file: "src/otlp-config.ts",
+    allowed: ["./setting-reader"],
+    forbidden: ["./export/folder", "./worker/main", "pino"],
+  },
+  {
     file: "src/detector/rule.ts",
     allowed: ["../model/finding", "./evidence", "node:crypto"],
     forbidden: ["node:fs", "../config", "../export/folder", "../worker/main", "../probe/engine"],

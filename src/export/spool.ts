@@ -1,0 +1,327 @@
+/**
+ * Runs on the agent's worker thread. Owns the bodies that wait for a backend: one file each in `<folder>/spool/<signal>`, bounded
+ * in bytes and age, the oldest dropped first and counted; in memory while there is no folder. Never throws. Each body is sent
+ * by the one process life that owns it; what a dead life left is taken over.
+ */
+import { closeSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import type { OtlpSignal } from "../config";
+import { namesIn, type ProcessIdentity, SpoolLives, unlinked } from "./spool-lives";
+import {
+  decodeRecord,
+  encodeRecord,
+  formatRecordName,
+  parseRecordName,
+  RECORD_HEADER_BYTES,
+  type RecordName,
+} from "./spool-record";
+
+export const SPOOL_FOLDER = "spool";
+const DIRECTORY_MODE = 0o700;
+const FILE_MODE = 0o600;
+/** Most that waits in memory while the folder cannot be written. */
+export const MEMORY_LIMIT_BYTES: number = 4 * 1024 * 1024;
+/** After a failed write the disk is left alone for this long. */
+const RETRY_MILLIS = 30_000;
+
+export interface SpoolOptions {
+  readonly signal: OtlpSignal;
+  /** The agent's folder, or null; `open` makes it. */
+  readonly folder: { readonly path: string; open(): boolean } | null;
+  /** Most that this signal's records may take together, of all processes. */
+  readonly limitBytes: number;
+  readonly maxAgeMillis: number;
+  readonly identity: ProcessIdentity;
+  readonly now?: () => number;
+}
+
+/** Totals of this life. `put + adopted = taken out + every kind of loss + waiting`. */
+export interface SpoolCounts {
+  /** Bodies handed in. */
+  put: number;
+  /** Bodies taken over from dead lives. */
+  adopted: number;
+  /** Dropped, oldest first, because the spool was full. */
+  droppedForSpace: number;
+  droppedForAge: number;
+  /** Refused by the backend for good. */
+  droppedByBackend: number;
+  /** Records that a kill or the disk had damaged. */
+  droppedDamaged: number;
+  /** What dead lives had dropped before their end: counted nowhere else. */
+  inheritedDrops: number;
+}
+
+/** One body on its way: exactly one of `remove` and `putBack` must follow. */
+export interface SpooledBody {
+  readonly createdMillis: number;
+  readonly body: Uint8Array;
+  /** Null: in memory. */
+  readonly name: RecordName | null;
+}
+
+interface MemoryRecord {
+  readonly createdMillis: number;
+  readonly sequence: number;
+  readonly body: Uint8Array;
+}
+
+export class Spool {
+  readonly counts: SpoolCounts = {
+    put: 0,
+    adopted: 0,
+    droppedForSpace: 0,
+    droppedForAge: 0,
+    droppedByBackend: 0,
+    droppedDamaged: 0,
+    inheritedDrops: 0,
+  };
+  private readonly path: string | null;
+  private readonly lives: SpoolLives | null;
+  private readonly now: () => number;
+  private memory: MemoryRecord[] = [];
+  private sequence = 0;
+  private isReady = false;
+  private brokenUntilMillis = Number.NEGATIVE_INFINITY;
+
+  constructor(private readonly options: SpoolOptions) {
+    this.now = options.now ?? Date.now;
+    this.path = options.folder === null ? null : join(options.folder.path, SPOOL_FOLDER, options.signal);
+    this.lives = this.path === null ? null : new SpoolLives(this.path, options.identity, this.now);
+  }
+
+  /** Bodies dropped by this life and those before it, for whatever reason. */
+  get droppedCount(): number {
+    const { droppedForSpace, droppedForAge, droppedByBackend, droppedDamaged, inheritedDrops } = this.counts;
+    return droppedForSpace + droppedForAge + droppedByBackend + droppedDamaged + inheritedDrops;
+  }
+
+  /** Bodies that this life will still send, the one that is being sent included. */
+  get waitingCount(): number {
+    return this.memory.length + this.ownRecords().length;
+  }
+
+  /** @param body gzipped. */
+  put(body: Uint8Array): void {
+    this.counts.put++;
+    if (body.length + RECORD_HEADER_BYTES > this.options.limitBytes) {
+      this.counts.droppedForSpace++;
+      return;
+    }
+    const createdMillis = this.now();
+    const sequence = this.sequence++;
+    if (!this.store(body, createdMillis, sequence)) this.remember({ createdMillis, sequence, body });
+    this.renew();
+  }
+
+  /** The oldest body that waits, marked as being sent; null when none does. */
+  take(): SpooledBody | null {
+    this.dropOld();
+    for (const name of this.ownRecords()) {
+      const first = this.memory[0];
+      if (first !== undefined && first.createdMillis < name.createdMillis) break;
+      const taken = name.state === "otlp" ? this.takeRecord(name) : null;
+      if (taken !== null) return taken;
+    }
+    const next = this.memory.shift();
+    return next === undefined ? null : { createdMillis: next.createdMillis, body: next.body, name: null };
+  }
+
+  /** @param isRejected the backend will never take it; otherwise it has arrived. */
+  remove(taken: SpooledBody, isRejected = false): void {
+    if (isRejected) this.counts.droppedByBackend++;
+    if (taken.name !== null) unlinked(this.file({ ...taken.name, state: "sending" }));
+  }
+
+  /** It waits again, first in line. */
+  putBack(taken: SpooledBody): void {
+    if (taken.name === null) {
+      this.memory.unshift({ createdMillis: taken.createdMillis, sequence: -1, body: taken.body });
+      this.boundMemory();
+      return;
+    }
+    this.rename({ ...taken.name, state: "sending" }, { ...taken.name, state: "otlp" });
+  }
+
+  /** Takes over what dead lives left, drops what is too old, and tells others that this life goes on. */
+  maintain(): void {
+    if (this.open()) {
+      this.adopt();
+      this.dropOld();
+    }
+    this.renew();
+  }
+
+  private store(body: Uint8Array, createdMillis: number, sequence: number): boolean {
+    if (!this.open()) return false;
+    const record = encodeRecord(body);
+    this.makeRoom(record.length);
+    const name: RecordName = this.ownName({ createdMillis, sequence });
+    const temporary = this.file({ ...name, state: "tmp" });
+    try {
+      this.renewOrThrow(); // Before the first record: without a life file it could be taken for a dead life's.
+      const descriptor = openSync(temporary, "wx", FILE_MODE);
+      try {
+        for (let at = 0; at < record.length; ) at += writeSync(descriptor, record, at);
+      } finally {
+        closeSync(descriptor);
+      }
+      renameSync(temporary, this.file(name));
+      return true;
+    } catch {
+      unlinked(temporary);
+      this.fail();
+      return false;
+    }
+  }
+
+  private remember(record: MemoryRecord): void {
+    this.memory.push(record);
+    this.boundMemory();
+  }
+
+  private boundMemory(): void {
+    const limit = Math.min(MEMORY_LIMIT_BYTES, this.options.limitBytes);
+    let bytes = this.memory.reduce((sum, record) => sum + record.body.length, 0);
+    while (bytes > limit) {
+      const oldest = this.memory.shift();
+      bytes -= oldest?.body.length ?? 0;
+      this.counts.droppedForSpace++;
+    }
+  }
+
+  /** Drops the oldest of anybody's records; one that is being sent is left to its sender. */
+  private makeRoom(neededBytes: number): void {
+    const sized = this.records(["otlp", "sending"]).map((name) => ({ name, bytes: sizeOf(this.file(name)) }));
+    let excess = sized.reduce((sum, { bytes }) => sum + bytes, neededBytes) - this.options.limitBytes;
+    for (const { name, bytes } of sized) {
+      if (excess <= 0) return;
+      if (name.state === "sending") continue;
+      if (unlinked(this.file(name))) this.counts.droppedForSpace++;
+      excess -= bytes;
+    }
+  }
+
+  private dropOld(): void {
+    const oldest = this.now() - this.options.maxAgeMillis;
+    for (const name of this.ownRecords()) {
+      if (name.createdMillis >= oldest) break;
+      if (name.state === "otlp" && unlinked(this.file(name))) this.counts.droppedForAge++;
+    }
+    while ((this.memory[0]?.createdMillis ?? Number.POSITIVE_INFINITY) < oldest) {
+      this.memory.shift();
+      this.counts.droppedForAge++;
+    }
+  }
+
+  private takeRecord(name: RecordName): SpooledBody | null {
+    const sending: RecordName = { ...name, state: "sending" };
+    if (!this.rename(name, sending)) return null; // Dropped by another process, which has counted it.
+    let body: Uint8Array | null = null;
+    try {
+      body = decodeRecord(readFileSync(this.file(sending)));
+    } catch {
+      // As good as damaged.
+    }
+    if (body !== null) return { createdMillis: name.createdMillis, body, name };
+    if (unlinked(this.file(sending))) this.counts.droppedDamaged++;
+    return null;
+  }
+
+  private adopt(): void {
+    const { lives } = this;
+    if (lives === null) return;
+    const records = this.records(["otlp", "sending", "tmp"]);
+    const owners = new Set([...records.map((name) => name.life), ...lives.others()]);
+    for (const life of owners) {
+      const left = records.filter((name) => name.life === life);
+      const newestMillis = Math.max(0, ...left.map((name) => name.createdMillis));
+      if (!lives.isDead(life, newestMillis)) continue;
+      for (const name of left) this.adoptRecord(name);
+      this.counts.inheritedDrops += lives.bury(life);
+    }
+    lives.removeTemporaries();
+  }
+
+  /** What its process was sending may have arrived: it is sent again, as after any broken connection. */
+  private adoptRecord(name: RecordName): void {
+    if (name.state === "tmp") {
+      if (unlinked(this.file(name))) this.counts.droppedDamaged++;
+      return;
+    }
+    const own = this.ownName({ ...name, sequence: this.sequence++ });
+    if (this.rename(name, own)) this.counts.adopted++;
+  }
+
+  private open(): boolean {
+    const { folder } = this.options;
+    if (this.path === null || folder === null || this.now() < this.brokenUntilMillis) return false;
+    if (this.isReady) return true;
+    try {
+      if (!folder.open()) return false;
+      mkdirSync(this.path, { recursive: true, mode: DIRECTORY_MODE });
+      if (!lstatSync(this.path).isDirectory()) throw new Error("a link may lead anywhere");
+      this.isReady = true;
+      return true;
+    } catch {
+      this.fail();
+      return false;
+    }
+  }
+
+  private fail(): void {
+    this.isReady = false;
+    this.brokenUntilMillis = this.now() + RETRY_MILLIS;
+  }
+
+  private renew(): void {
+    if (!this.isReady) return;
+    try {
+      this.renewOrThrow();
+    } catch {
+      this.fail();
+    }
+  }
+
+  private renewOrThrow(): void {
+    this.lives?.renew(this.droppedCount);
+  }
+
+  private rename(from: RecordName, to: RecordName): boolean {
+    try {
+      renameSync(this.file(from), this.file(to));
+      return true;
+    } catch {
+      return false; // Gone: another process was faster.
+    }
+  }
+
+  /** Own records that are not being sent, and the one that is, oldest first. */
+  private ownRecords(): RecordName[] {
+    return this.records(["otlp", "sending"]).filter((name) => name.life === this.lives?.own);
+  }
+
+  private records(states: readonly RecordName["state"][]): RecordName[] {
+    if (this.path === null) return [];
+    return namesIn(this.path).flatMap((file) => {
+      const name = parseRecordName(file);
+      return name !== null && states.includes(name.state) ? [name] : [];
+    });
+  }
+
+  private ownName(name: Omit<RecordName, "life" | "state">): RecordName {
+    return { ...name, life: this.lives?.own ?? "", state: "otlp" };
+  }
+
+  private file(name: RecordName): string {
+    return join(this.path ?? "", formatRecordName(name));
+  }
+}
+
+function sizeOf(path: string): number {
+  try {
+    return statSync(path).size;
+  } catch {
+    return 0; // Dropped by another process.
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * Runs on the agent's worker thread. Owns totals over all threads of the service, ended ones included, that metrics need
+ * and reports bring as totals per thread: samples, garbage collections, capture pauses, drops.
+ */
+import type { MemoryReading, ProbeCounts, ProbeReport } from "../model/messages";
+import { Histogram } from "./histogram";
+import { CAPTURE_PAUSE_BOUNDARIES, GC_DURATION_BOUNDARIES } from "./metric-names";
+
+/** Threads whose readings are kept apart; reports of more are not counted (the pipeline follows fewer). */
+const MAX_THREADS = 256;
+
+export interface ThreadMemory {
+  readonly thread: number;
+  readonly memory: MemoryReading;
+}
+
+/** A total that only grows, from several totals each of which may start again at 0. */
+class GrowingTotal {
+  private readonly last = new Map<string, number>();
+  value = 0;
+
+  /** @returns by how much it grew. */
+  note(source: string, total: number): number {
+    const before = this.last.get(source) ?? 0;
+    const growth = total >= before ? total - before : total;
+    this.last.set(source, total);
+    this.value += growth;
+    return growth;
+  }
+}
+
+export class AgentTotals {
+  readonly pauses: Histogram = new Histogram(CAPTURE_PAUSE_BOUNDARIES);
+  readonly majorGcs: Histogram = new Histogram(GC_DURATION_BOUNDARIES);
+  readonly minorGcs: Histogram = new Histogram(GC_DURATION_BOUNDARIES);
+  pauseSeconds = 0;
+  intervalBytes: number | null = null;
+  private readonly samples = new GrowingTotal();
+  private readonly gcs = new GrowingTotal();
+  private readonly drops = new Map<string, GrowingTotal>();
+  private readonly memories = new Map<number, MemoryReading>();
+
+  report(report: ProbeReport): void {
+    const { thread } = report;
+    if (!this.memories.has(thread) && this.memories.size >= MAX_THREADS) return;
+    this.memories.set(thread, report.memory);
+    if (thread === 0 || this.intervalBytes === null) this.intervalBytes = report.intervalBytes;
+    this.samples.note(String(thread), report.counts.samples);
+    if (report.capture !== null || report.pauseMillis > 0) {
+      this.pauses.record(report.pauseMillis / 1_000);
+      this.pauseSeconds += report.pauseMillis / 1_000;
+    }
+    this.noteGcs(thread, report);
+    this.noteProbeDrops(thread, report.counts);
+  }
+
+  forgetThread(thread: number): void {
+    this.memories.delete(thread);
+  }
+
+  /** @param source tells totals apart that are counted separately. */
+  noteDrops(reason: string, source: string, total: number): void {
+    const drops = this.drops.get(reason) ?? new GrowingTotal();
+    this.drops.set(reason, drops);
+    drops.note(source, total);
+  }
+
+  get sampleCount(): number {
+    return this.samples.value;
+  }
+
+  droppedCounts(): [reason: string, count: number][] {
+    return [...this.drops].map(([reason, total]) => [reason, total.value]);
+  }
+
+  threads(): ThreadMemory[] {
+    return [...this.memories].map(([thread, memory]) => ({ thread, memory }));
+  }
+
+  /** Sum and count are exact; within one report every collection has the mean duration. */
+  private noteGcs(thread: number, { gc }: ProbeReport): void {
+    const record = (type: string, histogram: Histogram, count: number, pauseNanos: number): void => {
+      const newCount = this.gcs.note(`${type} count ${thread}`, count);
+      const newNanos = this.gcs.note(`${type} pause ${thread}`, pauseNanos);
+      if (newCount > 0) histogram.record(newNanos / newCount / 1e9, newCount);
+    };
+    record("major", this.majorGcs, gc.majorCount, gc.majorPauseNanos);
+    record("minor", this.minorGcs, gc.minorCount, gc.minorPauseNanos);
+  }
+
+  private noteProbeDrops(thread: number, counts: ProbeCounts): void {
+    const source = `probe ${thread}`;
+    this.noteDrops("ledger_ranges", source, counts.droppedLedgerRanges);
+    this.noteDrops("request_records", source, counts.droppedRecords);
+    this.noteDrops("label_ring", source, counts.ringOverflows);
+    this.noteDrops("hook_errors", source, counts.hookErrors);
+  }
+}

@@ -1,0 +1,388 @@
+"use strict";
+const assert = require("node:assert/strict");
+const fs = require("node:fs");
+const os = require("node:os");
+const { join } = require("node:path");
+const { describe, it } = require("node:test");
+const { readConfiguration } = require("../../../dist/config.js");
+const { AgentFolder } = require("../../../dist/export/folder.js");
+const { AgentLog } = require("../../../dist/worker/log.js");
+const { Pipeline } = require("../../../dist/worker/pipeline.js");
+const { Telemetry } = require("../../../dist/worker/telemetry.js");
+const { fieldsOf, startReceiver } = require("./otlp-receiver.js");
+const { simulatedProbe } = require("./simulated-probe.js");
+
+const START_MILLIS = 1_764_064_800_000;
+const FLUSH_MILLIS = 20_000;
+const CUMULATIVE = 2;
+const DELTA = 1;
+
+/** A worker's pipeline that exports to `receiver`, and a probe that feeds it. */
+function exportingAgent(context, receiver, { env = {}, protocol = "http/json", folder = null, restartCount = 0 } = {}) {
+  const saved = { ...process.env };
+  context.after(() => {
+    for (const name of Object.keys(process.env)) if (!(name in saved)) delete process.env[name];
+    Object.assign(process.env, saved);
+  });
+  const variables = {
+    LEAK_AGENT_HORIZON: "30s",
+    LEAK_AGENT_EXPORT_INTERVAL: "1h",
+    OTEL_SERVICE_NAME: "shop",
+    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+    OTEL_PROFILES_EXPORTER: "none",
+    OTEL_EXPORTER_OTLP_TIMEOUT: "1000",
+    ...env,
+  };
+  Object.assign(process.env, variables);
+  const { settings, problems } = readConfiguration(process.env);
+  assert.deepEqual(problems, []);
+  for (const signal of ["metrics", "logs"]) {
+    // The agent offers no JSON; here it is the same data in a form that needs no decoder.
+    if (settings.otlp[signal] !== null) settings.otlp[signal] = { ...settings.otlp[signal], protocol };
+  }
+  const lines = [];
+  const log = new AgentLog("stderr", null, (line) => lines.push(JSON.parse(line)));
+  const start = {
+    settings,
+    problems,
+    restartCount,
+    processStartMillis: START_MILLIS,
+    mainScript: "/srv/shop/server.js",
+    workingDirectory: "/srv/shop",
+  };
+  const files = folder === null ? null : new AgentFolder(folder, settings.directoryLimitBytes, () => {});
+  const pipeline = new Pipeline({
+    start,
+    folder: files,
+    log,
+    ask: () => {},
+    processId: 4_242,
+    now: () => START_MILLIS,
+    createTelemetry: Telemetry.create,
+  });
+  context.after(() => pipeline.telemetry?.close(0));
+  const probe = simulatedProbe({ root: "/srv/shop", leaks: true });
+  return {
+    pipeline,
+    lines,
+    probe,
+    telemetry: pipeline.telemetry,
+    run(seconds) {
+      for (let second = 0; second < seconds; second++) pipeline.handle(probe.next());
+    },
+    flush: () => pipeline.telemetry.flush(FLUSH_MILLIS),
+  };
+}
+
+const reading = (metrics, name, attributes = {}) =>
+  metrics
+    .get(name)
+    ?.points.find((point) => Object.entries(attributes).every(([key, value]) => point.attributes[key] === value))
+    ?.value;
+
+describe("metrics and findings of a leaking service", () => {
+  it("arrive under the names, kinds and units that dashboards are written against", async (context) => {
+    const receiver = await startReceiver(context);
+    const agent = exportingAgent(context, receiver);
+    agent.pipeline.handle(agent.probe.hello());
+    agent.run(60);
+    await agent.flush();
+    const metrics = receiver.metrics();
+    const shape = ({ kind, unit, isMonotonic, temporality }) =>
+      kind === "gauge" ? `gauge ${unit}` : `${kind}${isMonotonic ? " monotonic" : ""} ${unit} ${temporality}`;
+    assert.deepEqual(Object.fromEntries([...metrics].map(([name, metric]) => [name, shape(metric)]).sort()), {
+      "leak_agent.agent.cpu.time": `sum monotonic s ${CUMULATIVE}`,
+      "leak_agent.capture.pause": `histogram s ${CUMULATIVE}`,
+      "leak_agent.cohorts.freed": `sum monotonic {cohort} ${CUMULATIVE}`,
+      "leak_agent.cohorts.matured": `sum monotonic {cohort} ${CUMULATIVE}`,
+      "leak_agent.dropped": `sum monotonic {item} ${CUMULATIVE}`,
+      "leak_agent.evidence.ln_e": "gauge 1",
+      "leak_agent.evidence.ln_threshold": "gauge 1",
+      "leak_agent.exposure.requests": `sum monotonic {request} ${CUMULATIVE}`,
+      "leak_agent.freed.size": `sum monotonic By ${CUMULATIVE}`,
+      "leak_agent.heap.post_gc": "gauge By",
+      "leak_agent.mature.size": "gauge By",
+      "leak_agent.memory.headroom": "gauge By",
+      "leak_agent.retained.size": `sum monotonic By ${CUMULATIVE}`,
+      "leak_agent.retained.variance": `sum monotonic By2 ${CUMULATIVE}`,
+      "leak_agent.samples": `sum monotonic {sample} ${CUMULATIVE}`,
+      "leak_agent.sampling.interval": "gauge By",
+      "leak_agent.site.info": "gauge 1",
+      "leak_agent.verdict": "gauge 1",
+      "process.cpu.time": `sum monotonic s ${CUMULATIVE}`,
+      "process.memory.usage": `sum By ${CUMULATIVE}`,
+      "process.uptime": "gauge s",
+      "v8js.gc.duration": `histogram s ${CUMULATIVE}`,
+      "v8js.memory.heap.limit": `sum By ${CUMULATIVE}`,
+      "v8js.memory.heap.used": `sum By ${CUMULATIVE}`,
+    });
+  });
+
+  it("carry route, site and growth; the sums of a site and of the rest add up", async (context) => {
+    const receiver = await startReceiver(context);
+    const agent = exportingAgent(context, receiver);
+    agent.pipeline.handle(agent.probe.hello());
+    agent.run(60);
+    await agent.flush();
+    agent.run(60);
+    await agent.flush();
+    const metrics = receiver.metrics();
+    const route = { "http.route": "/leak/:id", "http.request.method": "GET" };
+    const [info] = metrics.get("leak_agent.site.info").points;
+    const { "leak_agent.site.id": siteId, ...names } = info.attributes;
+    assert.deepEqual(names, {
+      "leak_agent.site.function": "remember",
+      "leak_agent.site.file": "lib/metrics.js",
+      "leak_agent.site.package": "app",
+    });
+    const ofSite = { ...route, "leak_agent.site.id": siteId };
+    const ofRest = { ...route, "leak_agent.site.id": "(other)" };
+    assert.equal(
+      reading(metrics, "leak_agent.cohorts.matured", ofSite),
+      60,
+      "one cohort a second since the site is known",
+    );
+    assert.ok(reading(metrics, "leak_agent.cohorts.matured", ofRest) > 0);
+    assert.equal(reading(metrics, "leak_agent.cohorts.freed", ofSite), 0);
+    // 4 samples a second of 400 bytes, each for 1/p objects.
+    const expected = (60 * 4 * 400) / -Math.expm1(-400 / 16_385);
+    assert.ok(Math.abs(reading(metrics, "leak_agent.retained.size", ofSite) / expected - 1) < 1e-9);
+    assert.equal(
+      reading(metrics, "leak_agent.mature.size", ofSite),
+      reading(metrics, "leak_agent.retained.size", ofSite) - reading(metrics, "leak_agent.freed.size", ofSite),
+    );
+    assert.equal(reading(metrics, "leak_agent.exposure.requests", route), 120 * 40);
+    assert.equal(reading(metrics, "leak_agent.exposure.requests", { "http.route": "/clean" }), 120 * 40);
+    assert.ok(
+      reading(metrics, "leak_agent.evidence.ln_e", ofSite) >
+        reading(metrics, "leak_agent.evidence.ln_threshold", ofSite),
+    );
+    assert.equal(reading(metrics, "leak_agent.sampling.interval"), 16_385);
+    const pauses = metrics.get("leak_agent.capture.pause").points[0];
+    assert.equal(Number(pauses.count), 120);
+  });
+
+  it("are one log event for each change of a verdict, with the finding of findings.jsonl as body", async (context) => {
+    const receiver = await startReceiver(context);
+    const folder = fs.mkdtempSync(join(os.tmpdir(), "telemetry-test-"));
+    context.after(() => fs.rmSync(folder, { recursive: true, force: true }));
+    const agent = exportingAgent(context, receiver, { folder });
+    agent.pipeline.handle(agent.probe.hello());
+    agent.run(120);
+    await agent.flush();
+    const records = receiver.logRecords();
+    const findings = fs
+      .readFileSync(join(folder, "findings.jsonl"), "utf8")
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    assert.ok(findings.some((finding) => finding.verdict === "leak"));
+    assert.deepEqual(
+      records.map((record) => record.body),
+      findings,
+    );
+    for (const [index, record] of records.entries()) {
+      const finding = findings[index];
+      assert.equal(record.eventName, "leak_agent.finding");
+      assert.equal(record.severityNumber, finding.verdict === "leak" ? 13 : 9);
+      assert.equal(Number(record.timeUnixNano) / 1e6, Date.parse(finding.time));
+      assert.equal(record.attributes["leak_agent.finding.id"], finding.id);
+      assert.equal(record.attributes["leak_agent.verdict"], finding.verdict);
+      assert.equal(record.attributes["leak_agent.impact"], finding.impact);
+      assert.equal(record.attributes["http.route"], "/leak/:id");
+    }
+    const standing = receiver.metrics().get("leak_agent.verdict").points;
+    assert.deepEqual(
+      standing.map(({ attributes }) => [attributes["leak_agent.finding.id"], attributes["leak_agent.verdict"]]),
+      [[findings.at(-1).id, findings.at(-1).verdict]],
+      "the verdict before is gone from the metrics",
+    );
+  });
+
+  it("name the process in their resource, and never its arguments", async (context) => {
+    const receiver = await startReceiver(context);
+    const agent = exportingAgent(context, receiver, {
+      env: { OTEL_RESOURCE_ATTRIBUTES: "k8s.pod.name=shop-1,service.version=7,service.name=no" },
+    });
+    agent.pipeline.handle(agent.probe.hello());
+    agent.run(1);
+    await agent.flush();
+    const resource = receiver.resource("/v1/metrics");
+    assert.equal(resource["service.name"], "shop");
+    assert.equal(resource["service.version"], "7");
+    assert.equal(resource["k8s.pod.name"], "shop-1");
+    assert.equal(resource["service.instance.id"], `${START_MILLIS.toString(36)}-4242`);
+    assert.equal(resource["process.pid"], process.pid);
+    assert.equal(resource["process.runtime.name"], "nodejs");
+    assert.equal(resource["process.runtime.version"], process.versions.node);
+    assert.equal(resource["process.command"], "/srv/shop/server.js");
+    assert.equal(resource["host.name"], os.hostname());
+    assert.equal(resource["process.command_args"], undefined);
+  });
+
+  it("go to the signal's own endpoint with the headers, in protobuf with gzip", async (context) => {
+    const receiver = await startReceiver(context);
+    const agent = exportingAgent(context, receiver, {
+      protocol: "http/protobuf",
+      env: {
+        OTEL_EXPORTER_OTLP_HEADERS: "x-scope=team%20a",
+        OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${receiver.url}/here/metrics`,
+        OTEL_EXPORTER_OTLP_METRICS_HEADERS: "x-key=secret",
+      },
+    });
+    agent.pipeline.handle(agent.probe.hello());
+    agent.run(60);
+    await agent.flush();
+    const [metrics] = receiver.accepted("/here/metrics");
+    const [logs] = receiver.accepted("/v1/logs");
+    assert.equal(metrics.headers["content-type"], "application/x-protobuf");
+    assert.equal(metrics.headers["content-encoding"], "gzip");
+    assert.equal(metrics.headers["x-key"], "secret");
+    assert.equal(logs.headers["x-scope"], "team a");
+    assert.equal(logs.headers["x-key"], undefined);
+    // ExportMetricsServiceRequest.resource_metrics=1 .scope_metrics=2 .metrics=2 .name=1
+    const [resourceMetrics] = fieldsOf(metrics.body).get(1);
+    const [scopeMetrics] = fieldsOf(resourceMetrics).get(2);
+    const names = fieldsOf(scopeMetrics)
+      .get(2)
+      .map((metric) => String(fieldsOf(metric).get(1)[0]));
+    assert.ok(names.includes("leak_agent.retained.size"));
+    // ExportLogsServiceRequest.resource_logs=1 .scope_logs=2 .log_records=2 .event_name=12
+    const [resourceLogs] = fieldsOf(logs.body).get(1);
+    const [scopeLogs] = fieldsOf(resourceLogs).get(2);
+    const [record] = fieldsOf(scopeLogs).get(2);
+    assert.equal(String(fieldsOf(record).get(12)[0]), "leak_agent.finding");
+    assert.ok(!JSON.stringify(agent.lines).includes("secret"));
+  });
+
+  it("are differences where the backend wants them", async (context) => {
+    const receiver = await startReceiver(context);
+    const agent = exportingAgent(context, receiver, {
+      env: { OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: "delta" },
+    });
+    agent.pipeline.handle(agent.probe.hello());
+    agent.run(60);
+    await agent.flush();
+    agent.run(10);
+    await agent.flush();
+    const metrics = receiver.metrics();
+    assert.equal(metrics.get("leak_agent.exposure.requests").temporality, DELTA);
+    assert.equal(reading(metrics, "leak_agent.exposure.requests", { "http.route": "/clean" }), 10 * 40);
+    assert.equal(Number(metrics.get("leak_agent.capture.pause").points[0].count), 10);
+    assert.equal(metrics.get("v8js.memory.heap.used").temporality, CUMULATIVE);
+  });
+});
+
+describe("telemetry without a willing backend", () => {
+  it("is not there without an endpoint", (context) => {
+    const agent = exportingAgent(context, { url: "" });
+    assert.equal(agent.telemetry, null);
+  });
+
+  it("keeps findings that were refused for a while, and loses none", async (context) => {
+    const receiver = await startReceiver(context);
+    const agent = exportingAgent(context, receiver, {
+      env: { OTEL_METRICS_EXPORTER: "none", OTEL_EXPORTER_OTLP_TIMEOUT: "500" },
+    });
+    receiver.statuses = [503];
+    agent.pipeline.handle(agent.probe.hello());
+    agent.run(120);
+    await agent.flush();
+    await agent.flush();
+    assert.equal(receiver.requests[0].status, 503);
+    assert.deepEqual(
+      receiver.logRecords().map((record) => record.attributes["leak_agent.verdict"]),
+      ["watch", "leak"],
+    );
+    const told = agent.lines.filter((line) => line.signal === "logs" || /takes logs again/.test(line.msg));
+    assert.deepEqual(
+      told.map((line) => line.level),
+      ["warn", "info"],
+      "the outage and its end are told once each",
+    );
+  });
+
+  it("counts what a backend refuses for good, and tells it once", async (context) => {
+    const receiver = await startReceiver(context);
+    const agent = exportingAgent(context, receiver);
+    receiver.statuses = [400, 400];
+    agent.pipeline.handle(agent.probe.hello());
+    agent.run(120);
+    await agent.flush();
+    await agent.flush();
+    const metrics = receiver.metrics();
+    assert.equal(reading(metrics, "leak_agent.dropped", { "leak_agent.reason": "metric_exports" }), 1);
+    assert.equal(reading(metrics, "leak_agent.dropped", { "leak_agent.reason": "finding_events" }), 2);
+    assert.equal(receiver.logRecords().length, 0);
+    const warnings = agent.lines.filter((line) => line.code === "ERR_LEAK_AGENT_EXPORT");
+    assert.deepEqual(warnings.map((line) => line.signal).sort(), ["logs", "metrics"]);
+  });
+
+  it("counts what a backend left out; the empty partial success of a Collector is a full one", async (context) => {
+    const receiver = await startReceiver(context);
+    const agent = exportingAgent(context, receiver);
+    receiver.answerOf = {
+      "/v1/metrics": { partialSuccess: {} },
+      "/v1/logs": { partialSuccess: { rejectedLogRecords: 1, errorMessage: "too old" } },
+    };
+    agent.pipeline.handle(agent.probe.hello());
+    agent.run(120);
+    await agent.flush();
+    receiver.answerOf["/v1/metrics"] = { partialSuccess: { rejectedDataPoints: "7", errorMessage: "too many" } };
+    await agent.flush();
+    await agent.flush();
+    const metrics = receiver.metrics();
+    assert.equal(reading(metrics, "leak_agent.dropped", { "leak_agent.reason": "metric_points" }), 7);
+    assert.equal(reading(metrics, "leak_agent.dropped", { "leak_agent.reason": "finding_events" }), 1);
+    const warnings = agent.lines.filter((line) => line.code === "ERR_LEAK_AGENT_EXPORT").map((line) => line.msg);
+    assert.deepEqual(warnings, [
+      "the backend left out 1 log records: too old; told once",
+      "the backend left out 7 data points: too many; told once",
+    ]);
+  });
+
+  it("says nothing of the endpoint's password when nobody listens there", async (context) => {
+    const agent = exportingAgent(
+      context,
+      { url: "http://user:pa55word@127.0.0.1:1" },
+      { env: { OTEL_EXPORTER_OTLP_TIMEOUT: "200" } },
+    );
+    agent.pipeline.handle(agent.probe.hello());
+    agent.run(120);
+    await agent.flush();
+    const warnings = agent.lines.filter((line) => line.code === "ERR_LEAK_AGENT_EXPORT");
+    assert.ok(warnings.length > 0);
+    assert.ok(!JSON.stringify(agent.lines).includes("pa55word"));
+  });
+});
+
+describe("a worker that replaces a dead one", () => {
+  it("keeps standing verdicts in the metrics and repeats no event", async (context) => {
+    const receiver = await startReceiver(context);
+    const folder = fs.mkdtempSync(join(os.tmpdir(), "telemetry-test-"));
+    context.after(() => fs.rmSync(folder, { recursive: true, force: true }));
+    const first = exportingAgent(context, receiver, { folder });
+    first.pipeline.handle(first.probe.hello());
+    first.run(120);
+    await first.telemetry.close(FLUSH_MILLIS);
+    const eventCount = receiver.logRecords().length;
+    const before = receiver
+      .metrics()
+      .get("leak_agent.verdict")
+      .points.map((point) => point.attributes);
+    const second = exportingAgent(context, receiver, { folder, restartCount: 1 });
+    await second.pipeline.resume();
+    second.pipeline.handle(first.probe.hello());
+    second.pipeline.handle(first.probe.again(first.probe.next()));
+    await second.flush();
+    assert.deepEqual(
+      receiver
+        .metrics()
+        .get("leak_agent.verdict")
+        .points.map((point) => point.attributes),
+      before,
+    );
+    assert.equal(receiver.logRecords().length, eventCount);
+    assert.equal(reading(receiver.metrics(), "leak_agent.exposure.requests", { "http.route": "/clean" }), 121 * 40);
+  });
+});
