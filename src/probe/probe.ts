@@ -260,7 +260,7 @@ export class Probe {
     }
   }
 
-  /** docs/decisions/0012: only where something is exported, and bounded. */
+  /** docs/decisions/0014: only where something is exported, and bounded. */
   #exportBeforeExit(sink: ReportSink): void {
     const { otlp } = this.#settings;
     if (otlp.exitFlushMillis === 0 || exportedSignals(otlp).length === 0) return;
