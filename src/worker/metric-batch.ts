@@ -115,9 +115,10 @@ export class MetricEncoder {
   private metricOf(metric: MetricDescription, dataPoints: SdkMetric["dataPoints"]): SdkMetric {
     const { AggregationTemporality, DataPointType } = this.sdk;
     const { name, description, unit, kind } = metric;
+    const isCount = kind === "sum" && COUNT_UNIT.test(unit);
     const areWhole = dataPoints.every(({ value }) => Number.isSafeInteger(value));
     return {
-      descriptor: { name, description, unit, valueType: areWhole && WHOLE_UNITS.test(unit) ? VALUE_INT : VALUE_DOUBLE },
+      descriptor: { name, description, unit, valueType: areWhole && isCount ? VALUE_INT : VALUE_DOUBLE },
       aggregationTemporality: this.isDelta(metric) ? AggregationTemporality.DELTA : AggregationTemporality.CUMULATIVE,
       dataPointType:
         kind === "histogram" ? DataPointType.HISTOGRAM : kind === "gauge" ? DataPointType.GAUGE : DataPointType.SUM,
@@ -128,7 +129,7 @@ export class MetricEncoder {
 }
 
 /** Counts of things: a backend must not see their type change between two exports, as that of an estimate would. */
-const WHOLE_UNITS = /^\{\w+\}$/;
+const COUNT_UNIT = /^\{\w+\}$/;
 
 function difference(now: number | HistogramValue, before: number | HistogramValue): number | HistogramValue {
   if (typeof now === "number") return now - (typeof before === "number" ? before : 0);

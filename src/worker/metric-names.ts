@@ -8,7 +8,7 @@ export type MetricKind = "sum" | "updown" | "gauge" | "histogram";
 export interface MetricDescription {
   readonly name: string;
   readonly kind: MetricKind;
-  /** UCUM, as the semantic conventions write it. */
+  /** UCUM, as the semantic conventions write it. Not `1` for gauges: Prometheus would add `_ratio` to their names. */
   readonly unit: string;
   readonly description: string;
 }
@@ -93,13 +93,13 @@ export const METRICS: Readonly<Record<MetricKey, MetricDescription>> = {
   lnEvidence: metric(
     "leak_agent.evidence.ln_e",
     "gauge",
-    "1",
+    "{nat}",
     "ln of the evidence that a site keeps what it allocates.",
   ),
   lnThreshold: metric(
     "leak_agent.evidence.ln_threshold",
     "gauge",
-    "1",
+    "{nat}",
     "What leak_agent.evidence.ln_e must exceed, the price of looking at many sites included.",
   ),
   matureSize: metric("leak_agent.mature.size", "gauge", "By", "Estimated bytes of living objects that have matured."),
@@ -116,8 +116,8 @@ export const METRICS: Readonly<Record<MetricKey, MetricDescription>> = {
     "Bytes to the nearer of V8's heap limit and the container's memory limit.",
   ),
   samplingInterval: metric("leak_agent.sampling.interval", "gauge", "By", "Mean bytes between two samples."),
-  siteInfo: metric("leak_agent.site.info", "gauge", "1", "Always 1: function, file and package of a site."),
-  verdict: metric("leak_agent.verdict", "gauge", "1", "Always 1: the verdict that stands for a finding."),
+  siteInfo: metric("leak_agent.site.info", "gauge", "{site}", "Always 1: function, file and package of a site."),
+  verdict: metric("leak_agent.verdict", "gauge", "{finding}", "Always 1: the verdict that stands for a finding."),
   capturePause: metric(
     "leak_agent.capture.pause",
     "histogram",

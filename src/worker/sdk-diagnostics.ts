@@ -19,7 +19,7 @@ export function diagLogger(listener: SdkListener): DiagLogger {
     const line = firstLine(String(message));
     if (line.startsWith(PARTIAL_SUCCESS)) tellPartialSuccess(details[0], listener);
     // Failed exports are told by the exporters' own wrapper, in fewer words.
-    else if (!/export failed|^\{/.test(line)) listener.said(line);
+    else if (!/export (failed|timed out)|^\{/.test(line)) listener.said(line);
   };
   const ignore = (): void => {};
   return { error: tell, warn: tell, info: ignore, debug: ignore, verbose: ignore };

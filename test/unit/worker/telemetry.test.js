@@ -9,6 +9,7 @@ const { AgentFolder } = require("../../../dist/export/folder.js");
 const { AgentLog } = require("../../../dist/worker/log.js");
 const { Pipeline } = require("../../../dist/worker/pipeline.js");
 const { Telemetry } = require("../../../dist/worker/telemetry.js");
+const { FakeCollector } = require("../../harness/fake-collector.js");
 const { fieldsOf, startReceiver } = require("./otlp-receiver.js");
 const { simulatedProbe } = require("./simulated-probe.js");
 
@@ -96,8 +97,8 @@ describe("metrics and findings of a leaking service", () => {
       "leak_agent.cohorts.freed": `sum monotonic {cohort} ${CUMULATIVE}`,
       "leak_agent.cohorts.matured": `sum monotonic {cohort} ${CUMULATIVE}`,
       "leak_agent.dropped": `sum monotonic {item} ${CUMULATIVE}`,
-      "leak_agent.evidence.ln_e": "gauge 1",
-      "leak_agent.evidence.ln_threshold": "gauge 1",
+      "leak_agent.evidence.ln_e": "gauge {nat}",
+      "leak_agent.evidence.ln_threshold": "gauge {nat}",
       "leak_agent.exposure.requests": `sum monotonic {request} ${CUMULATIVE}`,
       "leak_agent.freed.size": `sum monotonic By ${CUMULATIVE}`,
       "leak_agent.heap.post_gc": "gauge By",
@@ -107,8 +108,8 @@ describe("metrics and findings of a leaking service", () => {
       "leak_agent.retained.variance": `sum monotonic By2 ${CUMULATIVE}`,
       "leak_agent.samples": `sum monotonic {sample} ${CUMULATIVE}`,
       "leak_agent.sampling.interval": "gauge By",
-      "leak_agent.site.info": "gauge 1",
-      "leak_agent.verdict": "gauge 1",
+      "leak_agent.site.info": "gauge {site}",
+      "leak_agent.verdict": "gauge {finding}",
       "process.cpu.time": `sum monotonic s ${CUMULATIVE}`,
       "process.memory.usage": `sum By ${CUMULATIVE}`,
       "process.uptime": "gauge s",
@@ -271,6 +272,76 @@ describe("metrics and findings of a leaking service", () => {
     assert.equal(Number(metrics.get("leak_agent.capture.pause").points[0].count), 10);
     assert.equal(metrics.get("v8js.memory.heap.used").temporality, CUMULATIVE);
   });
+});
+
+describe("a Collector's real answers", () => {
+  /** What each kind of request gets, by its path. */
+  async function collector(context, protocol, behave = () => "ok") {
+    const fake = await new FakeCollector({ protocol }).listen();
+    fake.behave = behave;
+    context.after(() => fake.close());
+    return fake;
+  }
+
+  const complaints = (agent) =>
+    agent.lines.filter((line) => line.code === "ERR_LEAK_AGENT_EXPORT").map(({ msg }) => msg);
+
+  it("over gRPC: metrics and events arrive at their services, with the headers", async (context) => {
+    const fake = await collector(context, "grpc");
+    const agent = exportingAgent(context, fake, {
+      protocol: "grpc",
+      env: { OTEL_EXPORTER_OTLP_PROTOCOL: "grpc", OTEL_EXPORTER_OTLP_HEADERS: "x-key=secret" },
+    });
+    agent.pipeline.handle(agent.probe.hello());
+    agent.run(60);
+    await agent.flush();
+    const paths = new Set(fake.requests.map((headers) => headers[":path"]));
+    assert.deepEqual([...paths].sort(), [
+      "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+      "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+    ]);
+    assert.ok(fake.requests.every((headers) => headers["x-key"] === "secret"));
+    assert.ok(fake.received.some((body) => body.includes("leak_agent.retained.size")));
+    assert.ok(fake.received.some((body) => body.includes("leak-agent.finding/1")));
+    assert.deepEqual(complaints(agent), []);
+  });
+
+  it("its success with an empty partial success is no complaint", async (context) => {
+    const fake = await collector(context, "http/protobuf");
+    const agent = exportingAgent(context, fake, { protocol: "http/protobuf" });
+    agent.pipeline.handle(agent.probe.hello());
+    agent.run(60);
+    await agent.flush();
+    assert.ok(fake.received.length >= 2);
+    assert.deepEqual(complaints(agent), []);
+  });
+
+  it("a partial success is told and counted", async (context) => {
+    const fake = await collector(context, "http/protobuf", () => "partial");
+    const agent = exportingAgent(context, fake, { protocol: "http/protobuf", env: { OTEL_LOGS_EXPORTER: "none" } });
+    agent.pipeline.handle(agent.probe.hello());
+    agent.run(10);
+    await agent.flush();
+    assert.deepEqual(complaints(agent), ["the backend left out 2 data points: too old; told once"]);
+  });
+
+  for (const answer of ["garbage-body", "hang", "reset-answer", "404"]) {
+    it(`a backend that answers with ${answer} costs nothing but its signals`, async (context) => {
+      const fake = await collector(context, "http/protobuf", () => answer);
+      const agent = exportingAgent(context, fake, {
+        protocol: "http/protobuf",
+        env: { OTEL_EXPORTER_OTLP_TIMEOUT: "300" },
+      });
+      agent.pipeline.handle(agent.probe.hello());
+      agent.run(120);
+      await agent.flush();
+      assert.ok(fake.requests.length > 0);
+      assert.ok(
+        agent.lines.some((line) => line.verdict === "leak"),
+        "the finding is in the log all the same",
+      );
+    });
+  }
 });
 
 describe("telemetry without a willing backend", () => {
