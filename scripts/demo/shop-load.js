@@ -8,7 +8,12 @@ const { Random } = require("../../benchmarks/accuracy/request-template.js");
 const { MIX } = require("../../examples/shop/scenarios.js");
 
 const REQUESTS_PER_SECOND = 240;
-const CONNECTIONS = 20;
+/**
+ * autocannon sends what a second may hold at once and then waits for the next second. Several senders, started evenly over
+ * a second, make of that a steady stream.
+ */
+const SENDERS = 8;
+const CONNECTIONS_PER_SENDER = 3;
 /** Share of all requests that goes to the scenario's route; the others keep their proportions. */
 const FAVOURED_RATIO = 0.45;
 const WORDS = "amber basil coral denim ebony fawn grape honey lamp chair rug table shelf sofa mirror clock".split(" ");
@@ -23,19 +28,36 @@ class ShopLoad {
     this.sequence = 0;
     this.answeredCount = 0;
     this.failures = {};
-    this.run = autocannon({
-      url: `http://127.0.0.1:${port}`,
-      connections: CONNECTIONS,
-      overallRate: REQUESTS_PER_SECOND,
-      duration: seconds,
-      requests: [{ setupRequest: (request) => Object.assign(request, { body: undefined, headers: {} }, this.next()) }],
+    this.senders = [];
+    this.timers = [];
+    this.finished = Promise.all(
+      Array.from({ length: SENDERS }, (_, index) => this.startSender(port, seconds, (index * 1_000) / SENDERS)),
+    );
+  }
+
+  /** @returns a promise of the sender's end; one that was stopped before it began has ended. */
+  startSender(port, seconds, delayMillis) {
+    return new Promise((resolve) => {
+      const start = () => {
+        const sender = autocannon({
+          url: `http://127.0.0.1:${port}`,
+          connections: CONNECTIONS_PER_SENDER,
+          overallRate: REQUESTS_PER_SECOND / SENDERS,
+          duration: seconds,
+          requests: [
+            { setupRequest: (request) => Object.assign(request, { body: undefined, headers: {} }, this.next()) },
+          ],
+        });
+        sender.on("response", (_client, status) => {
+          this.answeredCount++;
+          if (status >= 400) this.fail(`HTTP ${status}`);
+        });
+        sender.on("reqError", (error) => this.fail(error.code ?? error.message));
+        sender.on("done", resolve);
+        this.senders.push(sender);
+      };
+      this.timers.push({ timer: setTimeout(start, delayMillis), resolve });
     });
-    this.run.on("response", (_client, status) => {
-      this.answeredCount++;
-      if (status >= 400) this.fail(`HTTP ${status}`);
-    });
-    this.run.on("reqError", (error) => this.fail(error.code ?? error.message));
-    this.finished = new Promise((resolve) => this.run.on("done", resolve));
   }
 
   fail(reason) {
@@ -62,7 +84,11 @@ class ShopLoad {
   }
 
   async stop() {
-    this.run.stop();
+    for (const { timer, resolve } of this.timers.slice(this.senders.length)) {
+      clearTimeout(timer);
+      resolve();
+    }
+    for (const sender of this.senders) sender.stop();
     await this.finished;
   }
 }
