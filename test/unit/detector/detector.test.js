@@ -94,6 +94,15 @@ test("one site that leaks on two routes is one finding, named after the one that
   }
 });
 
+test("a busier route with more samples waits for the one that retains more per request (seeds 1-4)", () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const family = { lifeSeconds: () => FOREVER, samplesPerSecond: 6, otherShare: 0.7, otherRequestsRatio: 10 };
+    const leaks = run(family, seed).filter((transition) => transition.verdict === "leak");
+    assert.equal(leaks[0]?.route.name, "GET /leak/:id", `seed ${seed}`);
+    assert.deepEqual(leaks[0]?.otherRoutes, ["GET /other"], `seed ${seed}`);
+  }
+});
+
 test("the same observations give the same transitions", () => {
   const first = run(LEAKS["a plain leak"], 9);
   assert.deepEqual(run(LEAKS["a plain leak"], 9), first);

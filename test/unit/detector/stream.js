@@ -36,6 +36,7 @@ function* observations({
   intervalBytes = 32_769,
   sizeBytes = 400,
   otherShare = 0,
+  otherRequestsRatio = 1,
   lifeSeconds,
 }) {
   const rnd = random(seed);
@@ -80,7 +81,7 @@ function* observations({
     const elapsed = (tick * windowMillis) / 1_000;
     const requests = Math.round(requestsPerSecond(elapsed) * (windowMillis / 1_000));
     windows.push([now, 1, requests]);
-    if (otherShare > 0) windows.push([now, 2, requests]);
+    if (otherShare > 0) windows.push([now, 2, requests * otherRequestsRatio]);
     const births = poisson(samplesPerSecond * (windowMillis / 1_000) * (requestsPerSecond(elapsed) / 50), rnd);
     for (let i = 0; i < births; i++) {
       ordinal++;

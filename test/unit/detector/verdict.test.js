@@ -1,0 +1,36 @@
+"use strict";
+const assert = require("node:assert/strict");
+const { test } = require("node:test");
+const { judge } = require("../../../dist/detector/verdict");
+
+const held = (current = "watch") => ({ heldMillis: 30_000, horizonMillis: 30_000, current });
+const evidence = (halfRatio, minQuarterRatio = 0.8, survivorCount = 40, overThreshold = true) => ({
+  overThreshold,
+  halfRatio,
+  minQuarterRatio,
+  survivors: new Array(survivorCount).fill({}),
+});
+
+test("growth that halves from one half to the next is saturating, not a leak", () => {
+  assert.equal(judge(evidence(0.95), held()), "leak");
+  assert.equal(judge(evidence(0.69), held()), "saturating");
+  assert.equal(judge(evidence(0.29), held()), "watch");
+});
+
+test("a standing leak is kept through counting noise, and not below it", () => {
+  assert.equal(judge(evidence(0.6), held("leak")), "leak");
+  assert.equal(judge(evidence(0.5), held("leak")), "saturating");
+  assert.equal(judge(evidence(0.9, 0.3), held("leak")), "leak");
+});
+
+test("an empty quarter, too short a hold, or too few survivors stay a watch", () => {
+  assert.equal(judge(evidence(0.9, 0.4), held()), "watch");
+  assert.equal(judge(evidence(0.9), { ...held(), heldMillis: 29_999 }), "watch");
+  assert.equal(judge(evidence(0.9, 0.8, 19), held()), "watch");
+  assert.equal(judge(evidence(null, null), held()), "watch");
+});
+
+test("below the threshold nothing is said", () => {
+  assert.equal(judge(evidence(0.9, 0.8, 40, false), held("leak")), null);
+  assert.equal(judge(null, held()), null);
+});
