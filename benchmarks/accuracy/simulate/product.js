@@ -1,0 +1,77 @@
+/**
+ * Owns one life of the agent's worker as seen by the simulator: the product's own live samples, dictionary and detector
+ * from dist/, in the order in which src/worker/pipeline.ts calls them. Every observation goes through JSON and back, as it
+ * does on its way through the history file.
+ */
+"use strict";
+const { Detector } = require("../../../dist/detector/detector.js");
+const { Dictionary } = require("../../../dist/worker/dictionary.js");
+const { ServiceThread } = require("../../../dist/worker/service-thread.js");
+
+/** As src/worker/pipeline.ts: a minute in production, finer in a load test. */
+function windowMillisOf(horizonMillis) {
+  return Math.min(60_000, Math.max(1_000, horizonMillis / 30));
+}
+
+class ProductLife {
+  constructor(horizonMillis) {
+    this.windowMillis = windowMillisOf(horizonMillis);
+    this.dictionary = new Dictionary();
+    this.thread = new ServiceThread(0, this.dictionary, undefined);
+    this.thread.hello = HELLO;
+    this.detector = new Detector({ horizonMillis, windowMillis: this.windowMillis, applicationRoot: "/srv/app" });
+    this.detectorNanos = 0n;
+  }
+
+  /** @returns the detector's transitions. */
+  take(report, capture) {
+    return this.observe(JSON.parse(JSON.stringify(this.observationOf(report, capture))));
+  }
+
+  observe(observation) {
+    const started = process.hrtime.bigint();
+    const transitions = this.detector.observe(observation);
+    this.detectorNanos += process.hrtime.bigint() - started;
+    return transitions;
+  }
+
+  observationOf(report, capture) {
+    const { live, restarted } = this.thread.lifeOf(report);
+    this.thread.absorbRoutes(report);
+    const outcome = live.absorb(report, capture, true);
+    if (outcome.labelProblem !== null) throw new Error(`the simulated capture is impossible: ${outcome.labelProblem}`);
+    if (outcome.needsNames) throw new Error("the simulated capture lacks names");
+    return {
+      timeMillis: report.timeMillis,
+      thread: report.thread,
+      epoch: report.epoch,
+      intervalBytes: report.intervalBytes,
+      majorGcCount: report.gc.majorCount,
+      requestedGcCount: 0,
+      level: levelOf(report),
+      ...(restarted ? { restarted: true } : {}),
+      ...this.dictionary.takeNews(),
+      requests: this.thread.requestRows(report, this.windowMillis),
+      matured: outcome.matured,
+      freed: outcome.freed,
+      liveSampleCount: outcome.liveSampleCount,
+      liveBytes: outcome.liveBytes,
+      labelledRatio: outcome.labelledRatio,
+    };
+  }
+}
+
+function levelOf({ gc, memory, cgroup }) {
+  return {
+    postGcHeapBytes: gc.postMajorHeapBytes === 0 ? null : gc.postMajorHeapBytes,
+    heapLimitBytes: memory.heapLimitBytes,
+    externalBytes: memory.externalBytes,
+    rssBytes: Math.round(1.3 * gc.postMajorHeapBytes) + 60e6,
+    cgroupBytes: cgroup?.bytes ?? null,
+    cgroupLimitBytes: cgroup?.limitBytes ?? null,
+  };
+}
+
+const HELLO = { type: "hello", thread: 0, engine: "native", labels: "interpose", labelsReason: "", startTimeMillis: 0 };
+
+module.exports = { ProductLife };
