@@ -36,6 +36,8 @@ export interface Settings {
   readonly offFile: string;
   readonly serviceName: string;
   readonly serviceVersion: string | null;
+  /** Null: found from the service's code (src/worker/build-id.ts). */
+  readonly buildId: string | null;
   /** `OTEL_RESOURCE_ATTRIBUTES` as given, decoded; `serviceName` takes precedence over its `service.name`. */
   readonly resourceAttributes: Readonly<Record<string, string>>;
   /** Holds secrets: never print it whole. */
@@ -86,6 +88,11 @@ export const SETTINGS: readonly SettingDescription[] = [
   { name: "LEAK_AGENT_SAMPLING_INTERVAL", default: "measured", meaning: "mean bytes between samples, 4096-16777216" },
   { name: "LEAK_AGENT_MAX_ROUTES", default: "5000", meaning: "route names kept; the rest is (other), 10-5000" },
   { name: "LEAK_AGENT_OFF_FILE", default: "<folder>/off", meaning: "the agent is off while this file exists" },
+  {
+    name: "LEAK_AGENT_BUILD_ID",
+    default: "hash of the code",
+    meaning: "which build runs: two builds are compared to check a fix",
+  },
   { name: "OTEL_SERVICE_NAME", default: "name in package.json", meaning: "the service's name" },
   { name: "OTEL_RESOURCE_ATTRIBUTES", default: "", meaning: "key=value,key=value: what is said of the service" },
   ...OTLP_SETTINGS,
@@ -128,6 +135,7 @@ export function readConfiguration(
     offFile: resolve(nonEmpty(env["LEAK_AGENT_OFF_FILE"]) ?? join(directory, "off")),
     serviceName,
     serviceVersion: resource.get("service.version") ?? manifest?.version ?? null,
+    buildId: nonEmpty(env["LEAK_AGENT_BUILD_ID"])?.slice(0, 64) ?? null,
     resourceAttributes: Object.fromEntries(resource),
     otlp: readOtlpSettings(read, horizonMillis, directoryLimitBytes),
   };

@@ -1,10 +1,12 @@
 /**
  * Runs in the CLI process. Owns the layout of the report, and its JSON shape (docs/cli.md).
  */
+import { lifeEndLine } from "../detector/restart-cause";
 import type { Finding } from "../model/finding";
 import { isAlarm, type Life, type RecordedFindings } from "./agent-folder";
 import { type Column, facts, table, wrap } from "./columns";
 import { describeFinding, headline } from "./finding-text";
+import { endInShort, type RecordedLife } from "./life-ends";
 import type { GrowthRow, LevelRow, LifeTally } from "./life-tally";
 import type { ProfileFile } from "./profile-files";
 import { bytes, count, duration, percent, signedBytes, utcTime } from "./quantities";
@@ -19,6 +21,8 @@ export interface Report {
   readonly generatedMillis: number;
   readonly findings: RecordedFindings;
   readonly lives: readonly Life[];
+  /** Process lives that left a record, oldest first. */
+  readonly ends: readonly RecordedLife[];
   /** Of the lives that run, or ran last. */
   readonly tallies: readonly LifeTally[];
   readonly profiles: readonly ProfileFile[];
@@ -39,6 +43,7 @@ export function printReport(report: Report, terminal: Terminal, options: PageOpt
     const lines = full ? describeFinding(finding, terminal) : brief(finding, terminal);
     terminal.print(...lines, ...(full ? pastProcess(report, finding) : []), "");
   }
+  printEnds(report, terminal, options);
   const printed = report.tallies.slice(0, MAX_PRINTED_LIVES);
   for (const tally of printed) printTally(tally, terminal, options);
   const left = report.tallies.length - printed.length;
@@ -65,6 +70,8 @@ function overview(report: Report, terminal: Terminal): string[] {
   const newest = report.tallies.at(-1) ?? null;
   const pairs: [string, string][] = [["folder", report.folder]];
   if (newest !== null) pairs.push(["service", service(newest)], ["observed", observed(report, newest)]);
+  const lastEnd = report.ends.findLast((life) => life.end !== null);
+  if (lastEnd?.end) pairs.push(["life before", lifeEndLine(lastEnd, lastEnd.end)]);
   for (const [verdictName, total] of otherVerdicts(report.findings.latest)) pairs.push([verdictName, String(total)]);
   return [verdict, ...facts(pairs)];
 }
@@ -92,6 +99,30 @@ function otherVerdicts(findings: readonly Finding[]): [string, number][] {
 function brief(finding: Finding, terminal: Terminal): string[] {
   const isOver = finding.verdict === "inconclusive" || finding.verdict === "retracted";
   return [headline(finding, terminal), ...(isOver ? [] : wrap(finding.text))];
+}
+
+const ENDS_COLUMNS: readonly Column[] = [
+  { title: "started", align: "left" },
+  { title: "process", align: "right" },
+  { title: "build", align: "left" },
+  { title: "ran for", align: "right" },
+  { title: "how it ended", align: "left", shrinks: true },
+];
+
+function printEnds(report: Report, terminal: Terminal, { topCount }: PageOptions): void {
+  const ended = report.ends.filter((life) => life.end !== null);
+  if (ended.length === 0) return;
+  const rows = ended
+    .slice(-topCount)
+    .toReversed()
+    .map(({ opening, end }) => [
+      utcTime(opening.startTimeMillis),
+      String(opening.processId),
+      opening.buildId,
+      duration(end?.aliveMillis ?? 0),
+      end === null ? "" : endInShort(end),
+    ]);
+  terminal.print(terminal.style("Lives that ended", "bold"), ...styled(table(ENDS_COLUMNS, rows), terminal), "");
 }
 
 function printTally(tally: LifeTally, terminal: Terminal, { topCount }: PageOptions): void {
@@ -255,9 +286,25 @@ export function reportJson(report: Report, topCount: number): unknown {
       lastWriteTime: new Date(life.endMillis).toISOString(),
       history: life.historyFile,
     })),
+    ends: report.ends.map(lifeJson),
     processes: report.tallies.map((tally) => processJson(tally, topCount)),
     profiles: report.profiles.map((file) => file.path),
     problems: report.problems,
+  };
+}
+
+function lifeJson({ opening, end }: RecordedLife): unknown {
+  return {
+    processId: opening.processId,
+    startTime: new Date(opening.startTimeMillis).toISOString(),
+    serviceVersion: opening.serviceVersion,
+    buildId: opening.buildId,
+    cause: end?.cause ?? null,
+    likely: end?.likely ?? null,
+    exitCode: end?.exitCode ?? null,
+    signal: end?.signal ?? null,
+    aliveSeconds: end === null ? null : end.aliveMillis / 1_000,
+    text: end?.text ?? null,
   };
 }
 

@@ -4,6 +4,7 @@
 import { resolve } from "node:path";
 import { AgentError } from "../errors";
 import { isHistoryHeader, readLife } from "../export/history-file";
+import { readLives } from "../export/life-file";
 import {
   currentLives,
   defaultFolder,
@@ -16,6 +17,7 @@ import {
   requireFolder,
 } from "./agent-folder";
 import { type Command, type CommandInput, EXIT_LEAK, EXIT_NO_LEAK, exitCodeHelp, integerOption } from "./command";
+import { lifeEnds } from "./life-ends";
 import { LifeTally } from "./life-tally";
 import { listProfiles } from "./profile-files";
 import { startProgress } from "./progress";
@@ -92,6 +94,7 @@ async function collect(folder: string, input: CommandInput): Promise<Report> {
     generatedMillis: input.nowMillis,
     findings,
     lives,
+    ends: lifeEnds(readLives(folder), input.nowMillis),
     tallies,
     profiles: listProfiles(folder),
     problems,

@@ -128,7 +128,7 @@ export function unlinked(path: string): boolean {
   }
 }
 
-function placeOfProcess(): string {
+export function placeOfProcess(): string {
   let namespace = "";
   try {
     namespace = readlinkSync("/proc/self/ns/pid");
@@ -138,7 +138,7 @@ function placeOfProcess(): string {
   return `${hostname()} ${namespace}`;
 }
 
-function isAlive(processId: number): boolean {
+export function isAlive(processId: number): boolean {
   try {
     process.kill(processId, 0);
     return true;

@@ -125,7 +125,9 @@ export type WorkerRequest =
   /** The off switch was found (file), or withdrawn. */
   | { readonly type: "enabled"; readonly enabled: boolean }
   /** The worker runs, or has handled another report: sent once at its start and once after each report of the main thread. */
-  | { readonly type: "ready" };
+  | { readonly type: "ready" }
+  /** This life's file for the last word of the process; the main thread keeps it open. */
+  | { readonly type: "life"; readonly endFile: string };
 
 /** `workerData` of the agent's worker. */
 export interface WorkerStart {

@@ -17,6 +17,9 @@ export interface HistoryHeader {
   readonly horizonMillis: number;
   readonly windowMillis: number;
   readonly applicationRoot: string;
+  /** Left out by agents before lives were kept. */
+  readonly serviceVersion?: string | null;
+  readonly buildId?: string | null;
 }
 
 /** One function as V8 names it. `file` is a path (URLs are turned into paths), `node:...`, or "" for builtins. */

@@ -17,6 +17,7 @@ import { followFastify, followLoadedFrameworks, RouteNames } from "./frameworks"
 import { HookErrors } from "./hook-errors";
 import { type Attribution, HttpRequests } from "./http-requests";
 import { chooseLabels } from "./label-choice";
+import { LastWordWriter } from "./last-word";
 import { OrdinalReader } from "./ordinal-reader";
 import { OwnerLedger } from "./owner-ledger";
 import { currentRecord, RequestRecord, registerContextManager, runInContext, STILL_OPEN } from "./request-context";
@@ -46,6 +47,7 @@ export class Probe {
   readonly #startMillis = Date.now();
   readonly #errors = new HookErrors((level, code, message) => this.#notify(level, code, message));
   readonly #pendingNotices: ProbeNotice[] = [];
+  readonly #lastWord = new LastWordWriter();
   readonly #engine: SamplingEngine | null;
   readonly #attribution: Attribution;
   readonly #sampling: Sampling | null;
@@ -292,6 +294,15 @@ export class Probe {
       this.#attribution.routes.tellAgain();
     }
     if (request.type === "enabled") this.#sampling?.setEnabled(request.enabled);
+    if (request.type === "life" && isMainThread) this.#keepLastWord(request.endFile);
+  }
+
+  #keepLastWord(endFile: string): void {
+    try {
+      this.#lastWord.follow(endFile);
+    } catch {
+      this.#errors.count++; // The folder was removed: nobody will ask how this life ended.
+    }
   }
 
   #notify(level: "info" | "warn", code: ErrorCode, message: string): void {

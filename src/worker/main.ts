@@ -6,6 +6,8 @@ import { existsSync } from "node:fs";
 import { BroadcastChannel, isMainThread, parentPort, workerData } from "node:worker_threads";
 import { AgentFolder } from "../export/folder";
 import type { OtlpResource } from "../export/otlp-profiles";
+import { placeOfProcess } from "../export/spool-lives";
+import { LIFE_SCHEMA } from "../model/life";
 import {
   PROBE_CHANNEL,
   type ProbeMessage,
@@ -13,10 +15,14 @@ import {
   type WorkerRequest,
   type WorkerStart,
 } from "../model/messages";
+import { buildIdOf } from "./build-id";
+import { LifeJournal, readBootId } from "./life-journal";
 import { AgentLog } from "./log";
 import { Pipeline } from "./pipeline";
 import type { ProfileExport } from "./profile-export";
+import { findApplicationRoot } from "./source-names";
 import type { Telemetry } from "./telemetry";
+import { AGENT_VERSION } from "./version";
 
 const OFF_FILE_POLL_MILLIS = 2_000;
 /** The start-up line waits this long for the first report, which brings the sampling interval. */
@@ -39,8 +45,8 @@ async function run(start: WorkerStart): Promise<void> {
         `${problem}: set LEAK_AGENT_DIR to a folder this user can write; until then nothing is kept`,
       );
   };
+  const journal = beginLife(start, folder, log);
   if (start.restartCount === 0) for (const problem of start.problems) log.warn("ERR_LEAK_AGENT_CONFIG", problem);
-  folder.open();
   const profileExport = await openExport(start, folder, log);
 
   const channel = new BroadcastChannel(PROBE_CHANNEL);
@@ -55,6 +61,7 @@ async function run(start: WorkerStart): Promise<void> {
     log,
     ask,
     profileExport,
+    journal,
     createTelemetry: await loadTelemetry(start),
   });
   if (start.restartCount > 0) await pipeline.resume();
@@ -86,7 +93,40 @@ async function run(start: WorkerStart): Promise<void> {
   });
   channel.onmessage = (event: unknown) => receive((event as { data: unknown }).data);
   watchOffFile(settings.offFile, log, ask);
+  if (journal !== null) ask({ type: "life", endFile: journal.endFile });
   ask({ type: "ready" });
+}
+
+/** Null: this life leaves nothing behind; everything else works. */
+function beginLife(start: WorkerStart, folder: AgentFolder, log: AgentLog): LifeJournal | null {
+  if (!folder.open()) return null;
+  const { settings, mainScript, workingDirectory, processStartMillis } = start;
+  try {
+    const root = findApplicationRoot(mainScript, workingDirectory);
+    const journal = new LifeJournal({
+      folder,
+      log,
+      opening: {
+        type: "open",
+        schema: LIFE_SCHEMA,
+        startTimeMillis: processStartMillis,
+        processId: process.pid,
+        service: settings.serviceName,
+        serviceVersion: settings.serviceVersion,
+        buildId: buildIdOf(settings.buildId, settings.serviceVersion, root),
+        nodeVersion: process.versions.node,
+        agentVersion: AGENT_VERSION,
+        horizonMillis: settings.horizonMillis,
+        place: placeOfProcess(),
+        bootId: readBootId(),
+      },
+    });
+    journal.begin();
+    return journal;
+  } catch (error) {
+    log.warn("ERR_LEAK_AGENT_INTERNAL", `this life leaves no record for the next one: ${(error as Error).message}`);
+    return null;
+  }
 }
 
 /** Without an endpoint nothing of the export is loaded. */

@@ -14,6 +14,7 @@ import { Dictionary } from "./dictionary";
 import { dropsOf } from "./drops";
 import { Findings } from "./findings";
 import { LevelReader } from "./level";
+import type { LifeJournal } from "./life-journal";
 import type { CaptureOutcome, LiveSamples } from "./live-samples";
 import type { AgentLog } from "./log";
 import type { ProfileExport } from "./profile-export";
@@ -43,6 +44,8 @@ export interface PipelineOptions {
   readonly ask: (request: WorkerRequest) => void;
   /** Null: profiles have no endpoint. */
   readonly profileExport?: Pick<ProfileExport, "offer" | "drops"> | null;
+  /** This life's record for the next ones; null or left out: none. */
+  readonly journal?: LifeJournal | null;
   readonly processId?: number;
   readonly level?: LevelReader;
   /** `Telemetry.create`, loaded where metrics or log events have an endpoint; null or left out: none are sent. */
@@ -95,6 +98,8 @@ export class Pipeline {
       horizonMillis: settings.horizonMillis,
       windowMillis: this.windowMillis,
       applicationRoot,
+      serviceVersion: settings.serviceVersion,
+      buildId: this.buildId,
     };
     this.history =
       options.folder === null ? null : new HistoryWriter(options.folder, header, () => this.dictionary.snapshot());
@@ -115,6 +120,10 @@ export class Pipeline {
   /** Unique for this life of this process; `service.instance.id` where the environment gives none. */
   private get instanceId(): string {
     return `${this.options.start.processStartMillis.toString(36)}-${this.processId}`;
+  }
+
+  private get buildId(): string | null {
+    return this.options.journal?.opening.buildId ?? this.options.start.settings.buildId;
   }
 
   private createTelemetry(): Telemetry | null {
@@ -272,7 +281,9 @@ export class Pipeline {
   private judge(observation: Observation): boolean {
     this.history?.append(observation);
     try {
+      this.options.journal?.noteLevel(observation.level, observation.timeMillis);
       const findings = this.findings.record(this.detector.observe(observation));
+      for (const finding of findings) this.options.journal?.noteFinding(finding);
       if (findings.length > 0) this.names.maps.release();
       for (const finding of findings) this.telemetry?.transition(finding);
       return findings.some((finding) => finding.verdict === "leak" || finding.verdict === "urgent");
@@ -351,8 +362,8 @@ export class Pipeline {
       service: {
         name: settings.serviceName,
         version: settings.serviceVersion,
-        buildId: null,
-        firstBuildId: null,
+        buildId: this.buildId,
+        firstBuildId: this.buildId,
         instanceId: this.instanceId,
         processId: this.processId,
         nodeVersion: process.versions.node,

@@ -1,0 +1,31 @@
+/**
+ * Runs on the service's main thread. Owns the last word of the process: one record, written when Node says that it exits.
+ * Must not throw, wait, or keep the process alive.
+ */
+import { closeSync, constants, openSync, writeSync } from "node:fs";
+import { framed } from "../model/framed-records";
+import type { LastWord } from "../model/life";
+
+export class LastWordWriter {
+  #descriptor = -1;
+  #isFollowed = false;
+
+  /** @param endFile made by the agent's worker, which has checked the folder. */
+  follow(endFile: string): void {
+    const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW;
+    const before = this.#descriptor;
+    this.#descriptor = openSync(endFile, flags);
+    if (before >= 0) closeSync(before);
+    if (this.#isFollowed) return;
+    this.#isFollowed = true;
+    process.once("exit", (code) => this.#write({ type: "exit", code, timeMillis: Date.now() }));
+  }
+
+  #write(word: LastWord): void {
+    try {
+      writeSync(this.#descriptor, framed(word));
+    } catch {
+      // The process leaves all the same, and the next life says that nothing was said.
+    }
+  }
+}

@@ -1,0 +1,76 @@
+"use strict";
+const assert = require("node:assert/strict");
+const { describe, it } = require("node:test");
+const { lifeEndLine, lifeEndOf } = require("../../../dist/detector/restart-cause.js");
+
+const START = 1_000_000;
+const MEGABYTE = 1024 * 1024;
+const NOW = { bootId: "b", oomKills: null };
+
+function life({ level = {}, oomKills = null, lastWord = null, bootId = "b" } = {}) {
+  return {
+    opening: { startTimeMillis: START, processId: 7, buildId: "one", bootId },
+    level: {
+      type: "level",
+      timeMillis: START,
+      oomKills,
+      level: {
+        postGcHeapBytes: 10 * MEGABYTE,
+        heapLimitBytes: 100 * MEGABYTE,
+        externalBytes: 0,
+        rssBytes: 0,
+        cgroupBytes: null,
+        cgroupLimitBytes: null,
+        ...level,
+      },
+    },
+    lastWord,
+    renewedMillis: START + 3_600_000,
+  };
+}
+
+describe("why a life ended", () => {
+  it("an exit code is told as it was", () => {
+    const ended = life({ lastWord: { type: "exit", code: 3, timeMillis: START + 7_200_000 } });
+    const end = lifeEndOf(ended, NOW);
+    assert.deepEqual([end.cause, end.exitCode, end.aliveMillis], ["exit", 3, 7_200_000]);
+    assert.equal(lifeEndLine(ended, end), "process 7 (build one, ran for 2 h) ended with exit code 3");
+  });
+
+  it("V8's heap limit and a signal are told by their own last words", () => {
+    const heap = lifeEndOf(life({ lastWord: { type: "heap-limit" } }), NOW);
+    assert.equal(heap.cause, "heap-limit");
+    assert.match(heap.text, /heap limit \(100 MiB\): JavaScript heap out of memory/);
+    const signal = lifeEndOf(life({ lastWord: { type: "signal", name: "SIGTERM" } }), NOW);
+    assert.deepEqual([signal.cause, signal.signal, signal.text], ["signal", "SIGTERM", "was ended by SIGTERM"]);
+  });
+
+  it("a count of OOM kills that rose in the same control group is the kernel's kill", () => {
+    const level = { cgroupBytes: 1, cgroupLimitBytes: 512 * MEGABYTE };
+    const ended = life({ oomKills: { group: "/g#1", count: 2 }, level });
+    const end = lifeEndOf(ended, { bootId: "b", oomKills: { group: "/g#1", count: 3 } });
+    assert.equal(end.cause, "container-oom");
+    assert.match(end.text, /ran out of memory of 512 MiB \(oom_kill rose from 2 to 3\)/);
+    assert.equal(lifeEndOf(ended, { bootId: "b", oomKills: { group: "/g#1", count: 2 } }).cause, "killed");
+  });
+
+  it("the count of another control group says nothing", () => {
+    const ended = life({ oomKills: { group: "/g#1", count: 0 } });
+    assert.equal(lifeEndOf(ended, { bootId: "b", oomKills: { group: "/g#2", count: 5 } }).cause, "killed");
+  });
+
+  it("without a word, a level at a limit is told as likely, never as known", () => {
+    const container = lifeEndOf(life({ level: { cgroupBytes: 95, cgroupLimitBytes: 100 } }), NOW);
+    assert.deepEqual([container.cause, container.likely], ["killed", "container-oom"]);
+    const heap = lifeEndOf(life({ level: { postGcHeapBytes: 95 * MEGABYTE } }), NOW);
+    assert.deepEqual([heap.cause, heap.likely], ["killed", "heap-limit"]);
+    const far = lifeEndOf(life(), NOW);
+    assert.deepEqual([far.cause, far.likely], ["killed", null]);
+    assert.match(far.text, /its heap held 10.0 MiB of 100 MiB/);
+  });
+
+  it("another run of the machine is told as such, an unknown one is not", () => {
+    assert.equal(lifeEndOf(life(), { bootId: "c", oomKills: null }).cause, "machine");
+    assert.equal(lifeEndOf(life(), { bootId: null, oomKills: null }).cause, "killed");
+  });
+});
