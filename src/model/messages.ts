@@ -13,6 +13,26 @@ export const REQUEST_WORDS = 3;
 /** `endOrdinal` of a request record whose request is still running. */
 export const RECORD_OPEN: number = Number.POSITIVE_INFINITY;
 
+/** In the route column of a record: work that belongs to no request, as far as the thread that asked for it knows. */
+export const RECORD_BACKGROUND = -2;
+/** In the route column of a record: nobody knows. */
+export const RECORD_UNKNOWN = -1;
+/** Route indexes of one thread are below this. */
+const ROUTES_PER_THREAD = 65_536;
+/** Threads above this one cannot be named in a route number of 31 bits. */
+export const MAX_FOREIGN_THREAD = 32_765;
+
+/** A route of another thread, for the route column of a record: work that a request there has asked this thread for. */
+export function foreignRoute(thread: number, routeIndex: number): number {
+  return (thread + 1) * ROUTES_PER_THREAD + routeIndex;
+}
+
+/** @returns the thread and its route index, or null for a route of the reporting thread itself. */
+export function splitForeignRoute(route: number): { readonly thread: number; readonly routeIndex: number } | null {
+  if (route < ROUTES_PER_THREAD) return null;
+  return { thread: Math.floor(route / ROUTES_PER_THREAD) - 1, routeIndex: route % ROUTES_PER_THREAD };
+}
+
 /** What a probe learned since its previous message. One message travels with each capture, more when a queue fills up. */
 export interface ProbeReport {
   readonly type: "report";
@@ -34,7 +54,7 @@ export interface ProbeReport {
   readonly labelsFromOrdinal: number;
   /** Packed [firstOrdinal, lastOrdinal (inclusive), owner token], ascending. */
   readonly ledger: Float64Array;
-  /** Packed [record id, route index, endOrdinal or RECORD_OPEN]; a later row for the same record replaces an earlier one. */
+  /** Packed [record id, route index (own, foreign or RECORD_*), endOrdinal or RECORD_OPEN]; a later row for the same record replaces an earlier one. */
   readonly records: Float64Array;
   /** Packed birth windows closed since the last report: [end time in ms, last ordinal inside, major GCs completed at its end]. */
   readonly windows: Float64Array;

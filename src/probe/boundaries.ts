@@ -17,8 +17,11 @@ export interface Labels {
   /** Starts after the sampler has (re)started; ordinals up to the present one must be owned by the caller. */
   attach(): boolean;
   detach(): void;
-  /** Node has just parsed this request, in nobody's context or an earlier request's: that work is its own. */
-  adopt(record: RequestRecord): void;
+  /**
+   * Node has just parsed this request, in nobody's context or an earlier request's: that work is its own.
+   * @param asyncId the resource it was parsed in; the one that runs now when left out.
+   */
+  adopt(record: RequestRecord, asyncId?: number): void;
   /** Between these two, the code that allocates is the agent's. They may nest. */
   beginAgent(): void;
   endAgent(): void;
@@ -151,10 +154,10 @@ export class InterposedLabels implements Labels {
     this.source.removeInterposition();
   }
 
-  adopt(record: RequestRecord): void {
+  adopt(record: RequestRecord, asyncId: number = executionAsyncId()): void {
     if (this.#control[CONTROL_RING_LENGTH] === 0) return;
     this.#adopting = record;
-    this.#adoptedAsyncId = executionAsyncId();
+    this.#adoptedAsyncId = asyncId;
     this.source.drain();
     this.#adopting = null;
   }

@@ -65,6 +65,8 @@ export class HttpRequests {
     private readonly attribution: Attribution,
     private readonly beforeFirst: () => void,
     private readonly caught: (error: unknown) => void,
+    /** Told of each request that has ended. */
+    private readonly afterEnd: (record: RequestRecord) => void = () => {},
   ) {
     const ended = this.#ended;
     this.#onClose = function onClose() {
@@ -147,7 +149,10 @@ export class HttpRequests {
       this.#closing = this.#spare;
       this.#spare = ended;
       const ordinal = Math.max(0, ordinals?.read() ?? 0);
-      for (const record of ended) ledger.end(record, ordinal);
+      for (const record of ended) {
+        ledger.end(record, ordinal);
+        if (record.task !== 0) this.afterEnd(record);
+      }
       ended.length = 0;
     } catch (error) {
       this.caught(error);

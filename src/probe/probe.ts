@@ -23,12 +23,16 @@ import { OwnerLedger } from "./owner-ledger";
 import { currentRecord, RequestRecord, registerContextManager, runInContext, STILL_OPEN } from "./request-context";
 import { OTHER_ROUTE_INDEX, RouteTable } from "./route-table";
 import { Sampling } from "./sampling";
+import { TaskTable } from "./task-table";
+import { ThreadMessages } from "./thread-messages";
 
 const DORMANT_POLL_MILLIS = 500;
 /** A process that does not listen counts as a service after this time. */
 const DORMANT_MILLIS = 30_000;
 /** Environment data that the service's worker threads inherit: a shared word that is 1 once the main thread is awake. */
 const AWAKE_KEY = "leak-agent.awake";
+/** Environment data too: the memory in which threads tell each other whose work they ask for. */
+const TASKS_KEY = "leak-agent.tasks";
 const MAX_PENDING_NOTICES = 32;
 
 export interface ProbeStatus {
@@ -52,6 +56,8 @@ export class Probe {
   readonly #attribution: Attribution;
   readonly #sampling: Sampling | null;
   readonly #requests: HttpRequests;
+  /** Null without labels, and in a thread whose parent has no agent. */
+  readonly #messages: ThreadMessages | null;
   readonly #unfollowFastify: () => void;
   #labelsReason = "";
   #awakeWord: Int32Array | null = null;
@@ -67,11 +73,13 @@ export class Probe {
     if (!choice.ok) this.#notify("warn", "ERR_LEAK_AGENT_ENGINE", `no sampling engine works here: ${choice.reason}`);
     else if (choice.note !== "") this.#labelsReason = choice.note;
     this.#attribution = this.#prepareAttribution();
+    this.#messages = this.#followMessages();
     this.#sampling = this.#startSampling();
     this.#requests = new HttpRequests(
       this.#attribution,
       () => this.#firstRequest(),
       this.#errors.guard("request tracking", () => this.#requests.switchOff()),
+      (record) => this.#messages?.ended(record),
     );
     this.#requests.follow();
     this.#unfollowFastify = followFastify(this.#errors.guard("Fastify route names", () => this.#unfollowFastify()));
@@ -146,7 +154,22 @@ export class Probe {
       errors: this.#errors,
       notify: (level, code, message) => this.#notify(level, code, message),
       dropLabels: (reason) => this.#dropLabels(reason),
+      windowEnded: (ordinal) => this.#messages?.settle(ordinal),
     });
+  }
+
+  #followMessages(): ThreadMessages | null {
+    if (this.#attribution.labels.mechanism === "none") return null;
+    if (isMainThread) setEnvironmentData(TASKS_KEY, TaskTable.allocate());
+    const memory = getEnvironmentData(TASKS_KEY);
+    if (!(memory instanceof SharedArrayBuffer)) return null;
+    const messages = new ThreadMessages(
+      memory,
+      this.#attribution,
+      this.#errors.guard("work in other threads", () => messages.switchOff()),
+    );
+    messages.follow();
+    return messages;
   }
 
   #pollDormant(): void {
@@ -229,6 +252,7 @@ export class Probe {
     const { labels } = this.#attribution;
     this.#attribution.labels = new NoLabels();
     this.#labelsReason = reason;
+    this.#messages?.switchOff();
     labels.detach();
     this.#sayHello();
   }

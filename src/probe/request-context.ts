@@ -33,6 +33,8 @@ export class RequestRecord implements Context {
   endOrdinal: number = STILL_OPEN;
   /** The sampler's life that `endOrdinal` belongs to. */
   endEpoch = 0;
+  /** Its number for other threads; 0 until it asks one of them for something. */
+  task = 0;
   constructor(public routeIndex: number) {}
 
   getValue(key: symbol): unknown {
@@ -45,6 +47,16 @@ export class RequestRecord implements Context {
 
   deleteValue(_key: symbol): Context {
     return this;
+  }
+}
+
+/** What a message from another thread's request started here. It ends when that request does. */
+export class TaskRecord extends RequestRecord {
+  constructor(
+    override task: number,
+    readonly originThread: number,
+  ) {
+    super(-1);
   }
 }
 
@@ -74,6 +86,12 @@ export function setSwitchListener(listener: () => void): void {
 export function enterRecord(record: RequestRecord): void {
   onSwitch();
   storage.enterWith(record);
+}
+
+/** From here on the current asynchronous execution belongs to nobody. */
+export function leaveRecord(): void {
+  onSwitch();
+  storage.enterWith(undefined as unknown as Context);
 }
 
 /** Runs `fn` with `context` as the store. The exit is reported inside, where the store is still this one. */

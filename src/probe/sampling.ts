@@ -10,6 +10,7 @@ import type { MemoryReading, ProbeReport } from "../model/messages";
 import { OWNER_AGENT, OWNER_STARTUP } from "../model/owner";
 import { CONTROL_RING_OVERFLOWS } from "../native";
 import type { ReportSink } from "./agent-worker";
+import { atomicsWaitMillis } from "./blocked-time";
 import { type CaptureFacts, factsOf } from "./capture-facts";
 import { CaptureSchedule, GcRequests, IntervalChoice, START_INTERVAL_BYTES } from "./capture-schedule";
 import type { SamplingEngine } from "./engine";
@@ -30,6 +31,8 @@ export interface SamplingOptions {
   readonly errors: HookErrors;
   readonly notify: Notify;
   readonly dropLabels: (reason: string) => void;
+  /** Told at the end of each window, with the ordinals handed out so far. */
+  readonly windowEnded: (ordinal: number) => void;
 }
 
 export class Sampling {
@@ -50,6 +53,7 @@ export class Sampling {
   #hasRequests = false;
   #windowStartMillis = Date.now();
   #utilisation = performance.eventLoopUtilization();
+  #blockedMillis = 0;
   /** Samples of the sampler's earlier lives. */
   #earlierSamples = 0;
 
@@ -136,6 +140,7 @@ export class Sampling {
     const ordinal = attribution.ordinals?.read() ?? -1;
     const samples = ordinal < 0 ? 0 : ordinal - this.#lastOrdinal;
     if (ordinal >= 0) this.#lastOrdinal = ordinal;
+    this.#options.windowEnded(Math.max(0, ordinal));
     this.#windows.push(now, this.#lastOrdinal, engine.readGc().majorCount);
     this.#windowStartMillis = now;
     return { requestCount: attribution.routes.closeWindow(now, this.#requests), samples };
@@ -253,9 +258,11 @@ export class Sampling {
 
   #readUtilisation(): number {
     const now = performance.eventLoopUtilization();
-    const { utilization } = performance.eventLoopUtilization(now, this.#utilisation);
+    const { active, idle, utilization } = performance.eventLoopUtilization(now, this.#utilisation);
     this.#utilisation = now;
-    return utilization;
+    const blocked = atomicsWaitMillis() - this.#blockedMillis;
+    this.#blockedMillis += blocked;
+    return blocked === 0 || active + idle <= 0 ? utilization : Math.max(0, active - blocked) / (active + idle);
   }
 }
 

@@ -2,7 +2,7 @@
  * Runs on the agent's worker thread. Owns who allocated each ordinal and when, for one sampler of one thread: ledger
  * ranges, request records and birth windows, as long as a sample may still ask for them.
  */
-import { LEDGER_WORDS, RECORD_OPEN, RECORD_WORDS, WINDOW_WORDS } from "../model/messages";
+import { LEDGER_WORDS, RECORD_BACKGROUND, RECORD_OPEN, RECORD_WORDS, WINDOW_WORDS } from "../model/messages";
 import {
   OWNER_AGENT,
   OWNER_BACKGROUND,
@@ -32,8 +32,9 @@ export type Ownership =
 
 const PENDING: Ownership = { state: "pending" };
 const UNATTRIBUTED: Ownership = { state: "known", kind: "unattributed", threadRoute: -1 };
+const BACKGROUND: Ownership = { state: "known", kind: "background", threadRoute: -1 };
 const SPECIAL: ReadonlyMap<OwnerToken, Ownership> = new Map([
-  [OWNER_BACKGROUND, { state: "known", kind: "background", threadRoute: -1 }],
+  [OWNER_BACKGROUND, BACKGROUND],
   [OWNER_STARTUP, { state: "known", kind: "startup", threadRoute: -1 }],
   [OWNER_UNATTRIBUTED, UNATTRIBUTED],
   [OWNER_AGENT, { state: "known", kind: "agent", threadRoute: -1 }],
@@ -75,6 +76,7 @@ export class OwnerLedger {
     const slot = this.records.slotOf(token);
     if (slot === FORGOTTEN) return UNATTRIBUTED;
     if (slot === NOT_TOLD || this.records.endOrdinal(slot) === RECORD_OPEN) return PENDING;
+    if (this.records.threadRoute(slot) === RECORD_BACKGROUND) return BACKGROUND;
     const kind = ordinal > this.records.endOrdinal(slot) ? "background-of" : "request";
     return { state: "known", kind, threadRoute: this.records.threadRoute(slot) };
   }

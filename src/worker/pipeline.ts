@@ -344,7 +344,7 @@ export class Pipeline {
       );
       return null;
     }
-    const thread = new ServiceThread(number, this.dictionary, this.resumedThreads.get(number));
+    const thread = new ServiceThread(number, this.dictionary, this.resumedThreads.get(number), this.threads);
     this.threads.set(number, thread);
     return thread;
   }

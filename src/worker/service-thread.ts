@@ -3,7 +3,7 @@
  * and what its probe said about itself.
  */
 import type { ProbeHello, ProbeReport } from "../model/messages";
-import { REQUEST_WORDS } from "../model/messages";
+import { REQUEST_WORDS, splitForeignRoute } from "../model/messages";
 import type { Dictionary } from "./dictionary";
 import { LiveSamples, type ResumedSamples, type ThreadRoutes } from "./live-samples";
 
@@ -24,6 +24,8 @@ export class ServiceThread implements ThreadRoutes {
     readonly thread: number,
     private readonly dictionary: Dictionary,
     private readonly resumed: ResumedThread | undefined,
+    /** All threads of the process: a request of one may have work done in another. */
+    private readonly threads: ReadonlyMap<number, ServiceThread> = new Map(),
   ) {}
 
   /** Until the probe has introduced itself (again), its ledger is believed. */
@@ -32,6 +34,8 @@ export class ServiceThread implements ThreadRoutes {
   }
 
   processIndex(threadRoute: number): number | null {
+    const foreign = splitForeignRoute(threadRoute);
+    if (foreign !== null) return this.threads.get(foreign.thread)?.processIndex(foreign.routeIndex) ?? null;
     const index = this.routes[threadRoute];
     return index === undefined ? null : this.dictionary.canonicalRoute(index);
   }

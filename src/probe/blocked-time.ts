@@ -1,0 +1,30 @@
+/**
+ * Runs on the service's worker threads. Owns how long the thread slept inside `Atomics.wait`, which V8's event loop counts
+ * as work: a pool's thread that waits for its next task that way would look busy for ever.
+ */
+import { performance } from "node:perf_hooks";
+
+let blockedMillis = 0;
+let isFollowed = false;
+
+/** Total since the thread began; 0 where it is not followed. */
+export function atomicsWaitMillis(): number {
+  return blockedMillis;
+}
+
+/** Stays for good. Not for the main thread, whose waits stop everything and are work indeed. */
+export function followAtomicsWait(): void {
+  if (isFollowed) return;
+  isFollowed = true;
+  const original = Atomics.wait as (...args: unknown[]) => unknown;
+  const wait = function wait(this: unknown, ...args: unknown[]): unknown {
+    const started = performance.now();
+    try {
+      return Reflect.apply(original, this, args);
+    } finally {
+      blockedMillis += performance.now() - started;
+    }
+  };
+  Object.defineProperty(wait, "length", { configurable: true, value: original.length });
+  Object.defineProperty(Atomics, "wait", { configurable: true, writable: true, enumerable: false, value: wait });
+}
