@@ -15,24 +15,37 @@ const isAlarm = (verdict) => verdict === "leak" || verdict === "urgent";
 /** @param job {family, seed, weeks, options} @returns plain numbers, so that it can cross threads. */
 function run({ family: familyName, seed, weeks, options = {} }) {
   const family = ALL.get(familyName);
-  const random = new Random(seed * 7_919 + hashOf(familyName));
+  const serviceSeed = seed * 7_919 + hashOf(familyName);
+  const random = new Random(serviceSeed);
   const startMillis = randomStart(random);
   const endMillis = startMillis + weeks * WEEK;
   const result = emptyResult(familyName, seed, weeks);
+  const book = new Book(startMillis, result);
   const started = process.hrtime.bigint();
-  const scene = ordinaryService({ random, startMillis, endMillis, ...options });
-  const truth = family.add(scene) ?? null;
-  const book = new Book(truth, startMillis, result);
-  const product = new ProductLife(scene.horizonMillis);
-  const life = new SimulatedLife(scene, random.fork("life"));
-  for (const { report, capture } of life.captures()) {
-    result.captures++;
-    for (const transition of product.take(report, capture)) book.note(transition);
+  for (const [index, span] of livesOf(family, startMillis, endMillis).entries()) {
+    // The same service in each life: only what happens in it differs.
+    const scene = ordinaryService({ random: new Random(serviceSeed + 1), ...span, ...options });
+    const truth = family.add(scene) ?? null;
+    const life = new SimulatedLife(scene, random.fork(`life ${index}`));
+    const product = new ProductLife(scene.horizonMillis);
+    for (const { report, capture } of life.captures()) {
+      result.captures++;
+      for (const transition of product.take(report, capture)) book.note(transition, truth);
+    }
+    book.endLife();
+    result.detectorMillis += Number(product.detectorNanos) / 1e6;
   }
-  book.close(endMillis);
-  result.detectorMillis = Number(product.detectorNanos) / 1e6;
   result.totalMillis = Number(process.hrtime.bigint() - started) / 1e6;
   return result;
+}
+
+function livesOf({ lifeHours }, startMillis, endMillis) {
+  if (lifeHours === null) return [{ startMillis, endMillis }];
+  const lives = [];
+  for (let start = startMillis; start + HOUR < endMillis; start += lifeHours * HOUR) {
+    lives.push({ startMillis: start, endMillis: Math.min(endMillis, start + lifeHours * HOUR) });
+  }
+  return lives;
 }
 
 function emptyResult(family, seed, weeks) {
@@ -54,22 +67,21 @@ function emptyResult(family, seed, weeks) {
 
 /** What the detector said, against the truth. */
 class Book {
-  constructor(truth, startMillis, result) {
-    this.truth = truth;
+  constructor(startMillis, result) {
     this.startMillis = startMillis;
     this.result = result;
     this.open = new Map();
   }
 
-  note(transition) {
+  note(transition, truth) {
     const hours = (transition.timeMillis - this.startMillis) / HOUR;
-    const isRight = this.truth !== null && this.isRight(transition);
+    const isRight = truth !== null && isAt(truth, transition);
     if (isRight && transition.verdict === "watch") this.result.watchHours ??= hours;
-    if (isAlarm(transition.verdict)) this.alarm(transition, hours, isRight);
+    if (isAlarm(transition.verdict)) this.alarm(transition, hours, isRight, truth);
     else this.withdraw(transition.key, hours);
   }
 
-  alarm(transition, hours, isRight) {
+  alarm(transition, hours, isRight, truth) {
     if (this.open.has(transition.key)) return;
     const alarm = {
       hours,
@@ -86,7 +98,7 @@ class Book {
     if (this.result.leakHours !== null) return;
     this.result.leakHours = hours;
     const { bytesPerRequest, bytesPerRequestLow: low, bytesPerRequestHigh: high } = transition.growth;
-    const expected = this.truth.bytesPerRequest ?? null;
+    const expected = truth.bytesPerRequest ?? null;
     if (expected === null || bytesPerRequest === null) return;
     this.result.interval = { covers: low <= expected && expected <= high, ratio: bytesPerRequest / expected };
   }
@@ -98,15 +110,15 @@ class Book {
     this.open.delete(key);
   }
 
-  close() {
+  /** A new process forgets what stood: only alarms of the last life can still be withdrawn. */
+  endLife() {
     this.result.standing = this.open.size;
+    this.open.clear();
   }
+}
 
-  isRight({ route, routeKind, site }) {
-    const { truth } = this;
-    const owner = route?.name ?? routeKind;
-    return [truth.route].flat().includes(owner) && truth.functions.includes(site.function);
-  }
+function isAt(truth, { route, routeKind, site }) {
+  return [truth.route].flat().includes(route?.name ?? routeKind) && truth.functions.includes(site.function);
 }
 
 function hashOf(text) {
