@@ -1,9 +1,11 @@
 /** Pure. Owns the record of a changed verdict: every number that a finding states is computed here, once. */
-import type { FindingEvidence, RouteKind } from "../model/finding";
+import type { FindingAlternative, FindingContrast, FindingEvidence, RouteKind } from "../model/finding";
 import type { OwnerKind } from "../model/owner";
 import type { DetectorMemory } from "./detector-memory";
 import { contrastRecord, growthRate, growthRecord } from "./growth";
-import { type Evaluation, evaluate, startGrid } from "./hypothesis";
+import { type Evaluation, type HypothesisContext, Look } from "./hypothesis";
+import type { LadderReading } from "./ladder";
+import { ladderAlternatives, ladderEvidence, ladderGrowth } from "./ladder-record";
 import { explainedBy, forecastOf, headroomOf, impactOf } from "./level-trend";
 import type { OwnerState, TrackedSite } from "./owner-state";
 import type { StoredSample } from "./sample-store";
@@ -39,13 +41,11 @@ export function describeTransition(
   const shown = living.length > 0 ? living : holding.all;
   const retained = retainedWith(memory, owner, tracked);
   const clock = owner.hasRequests ? owner.clock : null;
-  const growth = growthRecord(
-    growthRate(retained, owner.clock, startMillis, endMillis),
-    retained,
-    clock,
-    startMillis,
-    endMillis,
-  );
+  const ladder = holding.evaluation?.overThreshold ? null : tracked.ladder;
+  const growth =
+    ladder === null
+      ? growthRecord(growthRate(retained, owner.clock, startMillis, endMillis), retained, clock, startMillis, endMillis)
+      : ladderGrowth(ladder, owner, nowMillis);
   const others = elsewhere(memory, owner, tracked, startMillis, endMillis);
   const contrast = contrastRecord({
     samples: living,
@@ -81,20 +81,14 @@ export function describeTransition(
     path: stack === null ? [] : pathOf(memory, stack),
     applicationFrame: stack === null ? null : stacks.nearestApplication(stack, tracked.namedFrame),
     growth,
-    evidence: evidenceOf(memory, holding, nowMillis, heldMillis, hypothesisCount),
+    evidence: {
+      ...evidenceOf(memory, holding, nowMillis, heldMillis, hypothesisCount),
+      ...(ladder === null ? {} : ladderEvidence(ladder, nowMillis - tracked.ladderSinceMillis)),
+    },
     contrast,
     explained: explainedBy(growth.bytesPerHour, levels, since),
     forecast: forecastOf(levels, since),
-    alternatives:
-      holding.evaluation === null
-        ? []
-        : alternativesOf(
-            holding.evaluation,
-            heldMillis,
-            options.horizonMillis,
-            contrast.idleBytesPerHour,
-            contrast.busyBytesPerHour,
-          ),
+    alternatives: alternatives(holding.evaluation, ladder, heldMillis, contrast, options.horizonMillis),
     samplingIntervalBytes: memory.intervalBytes,
     labelledRatio: memory.labelledRatio,
     threadId: living[0]?.thread ?? 0,
@@ -102,13 +96,23 @@ export function describeTransition(
   };
 }
 
+function alternatives(
+  evaluation: Evaluation | null,
+  ladder: LadderReading | null,
+  heldMillis: number,
+  { idleBytesPerHour, busyBytesPerHour }: FindingContrast,
+  horizonMillis: number,
+): FindingAlternative[] {
+  if (ladder !== null) return ladderAlternatives(ladder);
+  if (evaluation === null) return [];
+  return alternativesOf(evaluation, heldMillis, horizonMillis, idleBytesPerHour, busyBytesPerHour);
+}
+
 function holdingOf(memory: DetectorMemory, owner: OwnerState, tracked: TrackedSite, nowMillis: number): Holding {
   const samples = memory.store.of(owner.key);
   const all = [...samples].filter((sample) => memory.stacks.candidatesOf(sample.stack).includes(tracked.frame));
   const context = memory.contextOf(owner, samples, nowMillis);
-  const evaluation =
-    owner.evaluations.get(tracked.frame) ??
-    evaluate(all, owner.siteOrder(tracked.namedFrame), context, startGrid(context));
+  const evaluation = owner.evaluations.get(tracked.frame) ?? evaluateAlone(context, all, owner, tracked);
   const startMillis = evaluation?.startMillis ?? owner.clock.originMillis();
   return {
     evaluation,
@@ -117,6 +121,16 @@ function holdingOf(memory: DetectorMemory, owner: OwnerState, tracked: TrackedSi
     startMillis,
     endMillis: Math.max(startMillis, Math.min(context.decidableMillis, nowMillis - (evaluation?.ageMillis ?? 0))),
   };
+}
+
+function evaluateAlone(
+  context: HypothesisContext,
+  samples: readonly StoredSample[],
+  owner: OwnerState,
+  tracked: TrackedSite,
+): Evaluation | null {
+  const look = new Look(context, samples);
+  return look.evaluate(look.samples, owner.siteOrder(tracked.namedFrame));
 }
 
 function evidenceOf(

@@ -6,6 +6,7 @@ import type { Observation } from "../model/observation";
 import type { OwnerKind, Route } from "../model/owner";
 import { ExposureClock, HourClock } from "./exposure";
 import type { HypothesisContext } from "./hypothesis";
+import { Ladders } from "./ladder";
 import { LevelHistory } from "./level-trend";
 import { OwnerState } from "./owner-state";
 import { SampleStore, type StoredSample } from "./sample-store";
@@ -29,6 +30,7 @@ interface ThreadGcHistory {
 export class DetectorMemory {
   readonly stacks: StackIndex = new StackIndex();
   readonly store: SampleStore = new SampleStore((stack) => this.stacks.leaf(stack));
+  readonly ladders: Ladders = new Ladders(this.stacks);
   readonly owners: Map<string, OwnerState> = new Map();
   readonly levels: LevelHistory = new LevelHistory();
   intervalBytes = 1;
@@ -54,7 +56,8 @@ export class DetectorMemory {
     this.noteGcs(observation);
     for (const sample of observation.matured ?? []) {
       const owner = this.ownerOf(sample.kind, this.resolve(sample.route));
-      this.store.mature(sample, owner.key, observation.thread, now, observation.intervalBytes);
+      const stored = this.store.mature(sample, owner.key, observation.thread, now, observation.intervalBytes);
+      if (stored !== null) this.ladders.note(stored, observation.intervalBytes);
     }
     for (const key of observation.freed ?? []) this.store.free(key, now);
     this.levels.add(now, observation.level);
@@ -142,6 +145,7 @@ export class DetectorMemory {
 
   private restart(thread: number, now: number): void {
     this.store.forgetThread(thread);
+    this.ladders.forgetThread(thread);
     if (thread !== 0) return;
     this.originMillis = now;
     this.clocks.clear();

@@ -7,8 +7,10 @@ import type { Observation } from "../model/observation";
 import { describeTransition } from "./describe-transition";
 import { DetectorMemory, type DetectorOptions } from "./detector-memory";
 import type { Clock } from "./exposure";
-import { type Evaluation, evaluate, forOrder, type HypothesisContext, startGrid } from "./hypothesis";
+import { type Evaluation, forOrder, Look } from "./hypothesis";
 import { nameBelow } from "./inlining";
+import { judgeLadder, type LadderReading, perHour } from "./ladder";
+import type { Trend } from "./level-trend";
 import { type NamedSite, nameSites } from "./naming";
 import type { OwnerState, TrackedSite } from "./owner-state";
 import type { StoredSample } from "./sample-store";
@@ -49,7 +51,7 @@ export class Detector {
     const spacing =
       LOOK_SPACING_SHARE *
       this.memory.options.horizonMillis *
-      Math.max(1, this.memory.store.size / SAMPLES_PER_LOOK_SPACING);
+      Math.max(1, this.memory.store.storedSize / SAMPLES_PER_LOOK_SPACING);
     if (now - this.lastLookMillis < spacing) return [];
     this.lastLookMillis = now;
     return this.look(now);
@@ -68,22 +70,23 @@ export class Detector {
 
   private look(now: number): Transition[] {
     const transitions: Transition[] = [];
-    for (const owner of this.memory.owners.values()) {
-      const halfMillis = halfExposureMillis(owner.clock, now);
-      this.memory.store.pruneDeaths(owner.key, halfMillis);
-      this.lookAt(owner, now, transitions);
+    const { owners, store } = this.memory;
+    const ladders = this.memory.ladders.readings((key) => owners.get(key)?.clock ?? null, now);
+    for (const owner of owners.values()) {
+      store.pruneDeaths(owner.key, halfExposureMillis(owner.clock, now));
+      const own = ladders.get(owner.key) ?? [];
+      if (store.of(owner.key).size < MINIMUM_SAMPLES && owner.tracked.size === 0 && own.length === 0) continue;
+      this.lookAt(owner, own, now, transitions);
     }
     return transitions;
   }
 
-  private lookAt(owner: OwnerState, now: number, transitions: Transition[]): void {
+  private lookAt(owner: OwnerState, ladders: readonly LadderReading[], now: number, transitions: Transition[]): void {
     const samples = this.memory.store.of(owner.key);
-    if (samples.size < MINIMUM_SAMPLES && owner.tracked.size === 0) return;
     const followed = new Set([...owner.tracked.values()].map((site) => site.frame));
     if (owner.order < 0) owner.order = this.testedOwnerCount++;
-    const samplesOf = this.byFunction(samples);
-    const context = this.memory.contextOf(owner, samples, now);
-    const starts = startGrid(context);
+    const look = new Look(this.memory.contextOf(owner, samples, now), samples);
+    const samplesOf = this.byFunction(look.samples);
     const evaluations = new Map<number, Evaluation>();
     const bySamples = new Map<string, Evaluation | null>();
     for (const [frame, own] of samplesOf) {
@@ -92,15 +95,23 @@ export class Detector {
       const order = owner.siteOrder(frame);
       let evaluation = bySamples.get(fingerprint);
       if (evaluation === undefined) {
-        evaluation = evaluate(own, order, context, starts);
+        evaluation = look.evaluate(own, order);
         bySamples.set(fingerprint, evaluation);
       }
       if (evaluation !== null) evaluations.set(frame, forOrder(evaluation, order));
     }
     this.hypothesisCount = Math.max(this.hypothesisCount, evaluations.size);
     owner.noteLook(evaluations, now);
-    const named = this.nameSitesOf(owner, evaluations, samplesOf, context, starts);
+    const named = this.nameSitesOf(owner, evaluations, samplesOf, look);
+    for (const tracked of owner.tracked.values()) tracked.ladder = null;
+    for (const ladder of ladders) this.followLadder(owner, ladder, now);
     this.judgeAll(owner, named, now, transitions);
+  }
+
+  private followLadder(owner: OwnerState, ladder: LadderReading, now: number): void {
+    if (!owner.tracked.has(ladder.frame)) this.track(owner, ladder.frame, ladder.frame, now);
+    const tracked = owner.tracked.get(ladder.frame);
+    if (tracked !== undefined) tracked.ladder = ladder;
   }
 
   /** A site that already stands as a leak keeps its name; what it does not hold may be named anew. */
@@ -108,11 +119,10 @@ export class Detector {
     owner: OwnerState,
     evaluations: ReadonlyMap<number, Evaluation>,
     samplesOf: ReadonlyMap<number, readonly StoredSample[]>,
-    context: HypothesisContext,
-    starts: ReturnType<typeof startGrid>,
+    look: Look,
   ): NamedSite[] {
     const reevaluate = (rest: readonly StoredSample[], frame: number): Evaluation | null =>
-      rest.length < MINIMUM_SAMPLES ? null : evaluate(rest, owner.siteOrder(frame), context, starts);
+      rest.length < MINIMUM_SAMPLES ? null : look.evaluate(rest, owner.siteOrder(frame));
     const standing = new Set<StoredSample>();
     for (const site of owner.tracked.values()) {
       if (!isStanding(site.verdict)) continue;
@@ -126,7 +136,7 @@ export class Detector {
       const left = rest.length === own.length ? evaluation : reevaluate(rest, frame);
       if (left?.overThreshold) passing.set(frame, left);
     }
-    return nameSites(passing, samplesOf, this.memory.stacks, reevaluate, starts[0]?.startMillis ?? 0);
+    return nameSites(passing, samplesOf, this.memory.stacks, reevaluate, look.starts[0]?.startMillis ?? 0);
   }
 
   private judgeAll(owner: OwnerState, named: readonly NamedSite[], now: number, transitions: Transition[]): void {
@@ -168,6 +178,8 @@ export class Detector {
       firstSeenMillis: now,
       brokenSinceMillis: null,
       readySinceMillis: null,
+      ladder: null,
+      ladderSinceMillis: now,
       mergedInto: null,
     });
   }
@@ -178,15 +190,11 @@ export class Detector {
     current: ReadonlySet<number>,
     now: number,
   ): VerdictName | null {
-    const evaluation = owner.evaluations.get(tracked.frame) ?? null;
-    const supported = judge(evaluation, {
-      heldMillis: owner.heldMillis(tracked.frame, now),
-      horizonMillis: this.memory.options.horizonMillis,
-      current: tracked.verdict,
-    });
+    const supported = this.supportedVerdict(owner, tracked, now);
     const standing = isStanding(tracked.verdict);
     const weakens = (tracked.verdict === "leak" && supported !== "leak") || (standing && supported === "watch");
-    if (supported !== null && !weakens && (standing || current.has(tracked.namedFrame))) {
+    const isNamed = current.has(tracked.namedFrame) || tracked.ladder !== null;
+    if (supported !== null && !weakens && (standing || isNamed)) {
       tracked.brokenSinceMillis = null;
       return supported;
     }
@@ -199,6 +207,27 @@ export class Detector {
     // Still over threshold, but for a while now another function names the same samples better.
     if (supported !== null && tracked.verdict === "watch") return "inconclusive";
     return supported === "watch" ? null : "retracted";
+  }
+
+  /** What this look alone supports: by cohorts, or by a container that grows there. */
+  private supportedVerdict(owner: OwnerState, tracked: TrackedSite, now: number): VerdictName | null {
+    const { horizonMillis } = this.memory.options;
+    const byCohorts = judge(owner.evaluations.get(tracked.frame) ?? null, {
+      heldMillis: owner.heldMillis(tracked.frame, now),
+      horizonMillis,
+      current: tracked.verdict,
+    });
+    const { ladder } = tracked;
+    if (ladder === null) {
+      tracked.ladderSinceMillis = now;
+      return byCohorts;
+    }
+    if (byCohorts !== null && byCohorts !== "watch") return byCohorts;
+    const bytesPerHour = perHour(owner.clock, ladder, now);
+    const trend = (): Trend | null =>
+      this.memory.levels.trend((reading) => reading.postGcHeapBytes, ladder.firstMillis);
+    const heldMillis = now - tracked.ladderSinceMillis;
+    return judgeLadder(ladder, bytesPerHour, trend, { nowMillis: now, heldMillis, horizonMillis });
   }
 
   private nameOf(owner: OwnerState, frame: number): number {
@@ -259,11 +288,11 @@ export class Detector {
     return through.length > SAME_SITE_SHARE * living.length;
   }
 
-  private byFunction(samples: Iterable<StoredSample>): Map<number, StoredSample[]> {
+  private byFunction(samples: readonly StoredSample[]): Map<number, StoredSample[]> {
     const samplesOf = new Map<number, StoredSample[]>();
     for (const sample of samples) {
       // Leaf first: of functions that appear together, the deepest pays the least for the number of hypotheses.
-      for (const frame of this.memory.stacks.candidatesOf(sample.stack).toReversed()) {
+      for (const frame of this.memory.stacks.candidatesLeafFirst(sample.stack)) {
         const own = samplesOf.get(frame);
         if (own === undefined) samplesOf.set(frame, [sample]);
         else own.push(sample);
@@ -286,13 +315,5 @@ function mostSurvivorsFirst(owner: OwnerState): TrackedSite[] {
 }
 
 function halfExposureMillis(clock: Clock, now: number): number {
-  const half = clock.at(now) / 2;
-  let low = clock.originMillis();
-  let high = now;
-  while (high - low > 100) {
-    const middle = (low + high) / 2;
-    if (clock.at(middle) < half) low = middle;
-    else high = middle;
-  }
-  return low;
+  return Math.min(now, clock.timeOf(clock.at(now) / 2));
 }

@@ -53,6 +53,24 @@ export class ExposureClock {
     return this.totals[this.totals.length - 1] ?? 0;
   }
 
+  /** When exposure reached `amount`: the earliest such time; the last known time where it has not. */
+  timeOf(amount: number): number {
+    let low = 0;
+    let high = this.totals.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.totals[middle] ?? 0) < amount) low = middle + 1;
+      else high = middle;
+    }
+    const last = this.times.length - 1;
+    if (low > last) return this.times[last] ?? 0;
+    const end = this.times[low] ?? 0;
+    if (low === 0) return end;
+    const start = this.times[low - 1] ?? end;
+    const before = this.totals[low - 1] ?? 0;
+    return start + ((amount - before) / ((this.totals[low] ?? before) - before)) * (end - start);
+  }
+
   originMillis(): number {
     return this.times[0] ?? 0;
   }
@@ -84,11 +102,16 @@ export class HourClock {
   originMillis(): number {
     return this.origin;
   }
+  timeOf(hours: number): number {
+    return this.origin + hours * 3_600_000;
+  }
 }
 
 export interface Clock {
   at(timeMillis: number): number;
   originMillis(): number;
+  /** Inverse of `at`. */
+  timeOf(exposure: number): number;
 }
 
 /** First index whose value is greater than `value`, in an ascending array. */

@@ -22,10 +22,10 @@ export interface HypothesisContext {
   readonly ownerOrder: number;
 }
 
-/** Births of one window: one vote. */
-interface Cohort {
-  readonly bornMillis: number;
-  readonly samples: StoredSample[];
+interface Start {
+  readonly startMillis: number;
+  /** How often the time since the owner's origin has doubled: prices the start. */
+  readonly octave: number;
 }
 
 export interface Evaluation {
@@ -45,68 +45,87 @@ export interface Evaluation {
   readonly survivors: readonly StoredSample[];
 }
 
-/** Starts s_j on a grid, all in the second half of the owner's exposure. */
-export function startGrid(context: HypothesisContext): { readonly startMillis: number; readonly octave: number }[] {
+/** One owner at one moment: its samples in order of birth, and the starts they are held against. */
+export class Look {
+  readonly samples: readonly StoredSample[];
+  readonly starts: readonly Start[];
+
+  constructor(
+    private readonly context: HypothesisContext,
+    samples: Iterable<StoredSample>,
+  ) {
+    this.samples = inOrderOfBirth([...samples]);
+    this.starts = startGrid(context);
+    for (const sample of this.samples) this.place(sample);
+  }
+
+  /**
+   * The best start and age of one hypothesis, or null when there is nothing to test.
+   * @param samples some of this look's, in the same order.
+   */
+  evaluate(samples: readonly StoredSample[], siteOrder: number): Evaluation | null {
+    const { context, starts } = this;
+    const counts = countEvents(samples, starts.length);
+    let best: { lnE: number; start: number; age: number; a: number; d: number } | null = null;
+    for (const [age, ageShare] of AGE_SHARES.entries()) {
+      for (const [index, { startMillis }] of starts.entries()) {
+        const a = counts.matured[age * (starts.length + 1) + index + 1] ?? 0;
+        const d = counts.freed[age * (starts.length + 1) + index + 1] ?? 0;
+        // Each maturation at most doubles E.
+        if (a <= d || (best !== null && a * Math.LN2 <= best.lnE)) continue;
+        const lnE = lnEvidence(a, d);
+        if (best === null || lnE > best.lnE)
+          best = { lnE, start: startMillis, age: ageShare * context.horizonMillis, a, d };
+      }
+    }
+    if (best === null) return null;
+    const { start } = best;
+    const octave = starts[0]?.octave ?? 0;
+    const threshold = lnThreshold(context.ownerOrder, siteOrder, octave, STARTS_PER_OCTAVE, AGE_SHARES.length);
+    const survivors = samples.filter(
+      (sample) => sample.freedMillis === Number.POSITIVE_INFINITY && sample.bornMillis >= start,
+    );
+    return {
+      lnE: best.lnE,
+      lnThreshold: threshold,
+      siteOrder,
+      overThreshold: best.lnE > threshold,
+      startMillis: start,
+      ageMillis: best.age,
+      maturedCount: best.a,
+      freedCount: best.d,
+      survivors,
+      ...steadiness(survivors, start, best.age, context),
+    };
+  }
+
+  /** Notes on a sample where its birth and death lie among the starts, and at how many ages it matured. */
+  private place(sample: StoredSample): void {
+    const { nowMillis, horizonMillis } = this.context;
+    sample.bornAfter = startsUpTo(this.starts, sample.bornMillis);
+    sample.freedAfter = sample.freedMillis > nowMillis ? -1 : startsUpTo(this.starts, sample.freedMillis);
+    let ages = 0;
+    for (const share of AGE_SHARES) {
+      const ripeMillis = sample.bornMillis + share * horizonMillis;
+      if (ripeMillis > nowMillis || sample.freedMillis <= Math.max(ripeMillis, sample.maturedMillis)) break;
+      ages++;
+    }
+    sample.ripeAges = ages;
+  }
+}
+
+/** Starts s_j on a grid, all in the second half of the owner's exposure, ascending. */
+function startGrid(context: HypothesisContext): Start[] {
   const { clock, nowMillis, horizonMillis } = context;
   const origin = clock.originMillis();
   const total = clock.at(nowMillis);
   const elapsed = nowMillis - origin;
   if (total <= 0 || elapsed <= 0) return [];
   const octave = Math.max(0, Math.floor(Math.log2(elapsed / (horizonMillis * FIRST_OCTAVE_SHARE_OF_HORIZON))));
-  const starts: { startMillis: number; octave: number }[] = [];
-  for (let step = 0; step < STARTS_PER_OCTAVE; step++) {
+  return Array.from({ length: STARTS_PER_OCTAVE }, (_, step) => {
     const share = 0.5 * 2 ** (step / STARTS_PER_OCTAVE);
-    starts.push({ startMillis: timeOf(clock, share * total, origin, nowMillis), octave });
-  }
-  return starts;
-}
-
-/** The best start and age of one hypothesis, or null when there is nothing to test. */
-export function evaluate(
-  samples: readonly StoredSample[],
-  siteOrder: number,
-  context: HypothesisContext,
-  starts: ReturnType<typeof startGrid>,
-): Evaluation | null {
-  const cohorts = cohortsOf(samples);
-  let best: {
-    margin: number;
-    lnE: number;
-    threshold: number;
-    start: number;
-    age: number;
-    a: number;
-    d: number;
-  } | null = null;
-  for (const ageShare of AGE_SHARES) {
-    const ageMillis = ageShare * context.horizonMillis;
-    const events = eventsAt(cohorts, ageMillis, context.nowMillis);
-    for (const { startMillis, octave } of starts) {
-      const { a, d } = countSince(events, startMillis);
-      if (a <= d) continue;
-      const lnE = lnEvidence(a, d);
-      const threshold = lnThreshold(context.ownerOrder, siteOrder, octave, STARTS_PER_OCTAVE, AGE_SHARES.length);
-      const margin = lnE - threshold;
-      if (best === null || margin > best.margin)
-        best = { margin, lnE, threshold, start: startMillis, age: ageMillis, a, d };
-    }
-  }
-  if (best === null) return null;
-  const survivors = samples.filter(
-    (sample) => sample.freedMillis === Number.POSITIVE_INFINITY && sample.bornMillis >= best.start,
-  );
-  return {
-    lnE: best.lnE,
-    lnThreshold: best.threshold,
-    siteOrder,
-    overThreshold: best.margin > 0,
-    startMillis: best.start,
-    ageMillis: best.age,
-    maturedCount: best.a,
-    freedCount: best.d,
-    survivors,
-    ...steadiness(survivors, best.start, best.age, context),
-  };
+    return { startMillis: Math.min(nowMillis, clock.timeOf(share * total)), octave };
+  });
 }
 
 /** The same evidence for another function with the same samples: only its share of the error budget differs. */
@@ -120,49 +139,90 @@ function siteOrderPrice(siteOrder: number): number {
   return lnThreshold(0, siteOrder, 0, 1, 1);
 }
 
-interface CohortEvents {
-  readonly bornMillis: number;
-  /** Infinity while at least half of the mature samples live. */
-  readonly freedMillis: number;
+function inOrderOfBirth(samples: StoredSample[]): StoredSample[] {
+  for (let i = 1; i < samples.length; i++) {
+    if ((samples[i]?.bornMillis ?? 0) < (samples[i - 1]?.bornMillis ?? 0))
+      return samples.sort((a, b) => a.bornMillis - b.bornMillis);
+  }
+  return samples;
 }
 
-function cohortsOf(samples: readonly StoredSample[]): Cohort[] {
-  const byBirth = new Map<number, Cohort>();
-  for (const sample of samples) {
-    if (sample.container) continue;
-    const cohort = byBirth.get(sample.bornMillis);
-    if (cohort === undefined) byBirth.set(sample.bornMillis, { bornMillis: sample.bornMillis, samples: [sample] });
-    else cohort.samples.push(sample);
-  }
-  return [...byBirth.values()];
+/** How many of the ascending starts are not after `millis`. */
+function startsUpTo(starts: readonly Start[], millis: number): number {
+  let count = 0;
+  while (count < starts.length && (starts[count]?.startMillis ?? 0) <= millis) count++;
+  return count;
 }
 
-/** Which cohorts matured at this age, and when they lost half of the samples that did. */
-function eventsAt(cohorts: readonly Cohort[], ageMillis: number, nowMillis: number): CohortEvents[] {
-  const events: CohortEvents[] = [];
-  for (const cohort of cohorts) {
-    const ripeMillis = cohort.bornMillis + ageMillis;
-    if (ripeMillis > nowMillis) continue;
-    const ripe = cohort.samples.filter((sample) => sample.freedMillis > Math.max(ripeMillis, sample.maturedMillis));
-    if (ripe.length === 0) continue;
-    const deaths = ripe.map((sample) => sample.freedMillis).sort((x, y) => x - y);
-    events.push({
-      bornMillis: cohort.bornMillis,
-      freedMillis: deaths[Math.ceil(deaths.length / 2) - 1] ?? Number.POSITIVE_INFINITY,
-    });
-  }
-  return events;
+/** By age, then by start (from 1 on): events since that start. */
+interface EventCounts {
+  /** Cohorts born after the start that matured. */
+  readonly matured: Int32Array;
+  /** Mature cohorts, whenever born, that lost half of the samples that matured, after the start. */
+  readonly freed: Int32Array;
 }
 
-/** Births count after the start; every death after the start counts, whenever born. */
-function countSince(events: readonly CohortEvents[], startMillis: number): { a: number; d: number } {
-  let a = 0;
-  let d = 0;
-  for (const event of events) {
-    if (event.bornMillis >= startMillis) a++;
-    if (event.freedMillis >= startMillis && event.freedMillis !== Number.POSITIVE_INFINITY) d++;
+function countEvents(ordered: readonly StoredSample[], startCount: number): EventCounts {
+  const stride = startCount + 1;
+  const matured = new Int32Array(AGE_SHARES.length * stride);
+  const freed = new Int32Array(AGE_SHARES.length * stride);
+  for (let first = 0; first < ordered.length; ) {
+    const bornMillis = ordered[first]?.bornMillis;
+    let end = first + 1;
+    while (end < ordered.length && ordered[end]?.bornMillis === bornMillis) end++;
+    countCohort(ordered, first, end, stride, matured, freed);
+    first = end;
   }
-  return { a, d };
+  // What happened after a start happened after all earlier ones too.
+  for (let base = 0; base < matured.length; base += stride) {
+    for (let index = base + startCount - 1; index > base; index--) {
+      matured[index] = (matured[index] ?? 0) + (matured[index + 1] ?? 0);
+      freed[index] = (freed[index] ?? 0) + (freed[index + 1] ?? 0);
+    }
+  }
+  return { matured, freed };
+}
+
+/** Adds one cohort, the samples from `first` up to `end`; members of a growing container have no vote. */
+function countCohort(
+  ordered: readonly StoredSample[],
+  first: number,
+  end: number,
+  stride: number,
+  matured: Int32Array,
+  freed: Int32Array,
+): void {
+  for (let age = 0; age < AGE_SHARES.length; age++) {
+    let born = -1;
+    let ripe = 0;
+    let dead: number[] | null = null;
+    let diedAfter = -1;
+    for (let i = first; i < end; i++) {
+      const sample = ordered[i];
+      if (sample === undefined || sample.container || sample.ripeAges <= age) continue;
+      ripe++;
+      born = sample.bornAfter;
+      if (sample.freedAfter < 0) continue;
+      if (end === first + 1) diedAfter = sample.freedAfter;
+      else if (dead === null) dead = [sample.freedMillis, sample.freedAfter];
+      else dead.push(sample.freedMillis, sample.freedAfter);
+    }
+    if (ripe === 0) continue;
+    const at = age * stride;
+    matured[at + born] = (matured[at + born] ?? 0) + 1;
+    if (dead !== null) diedAfter = halfFreedAfter(dead, ripe);
+    if (diedAfter >= 0) freed[at + diedAfter] = (freed[at + diedAfter] ?? 0) + 1;
+  }
+}
+
+/** @param dead pairs of a death's time and its place among the starts. @returns the place of the one that made it half. */
+function halfFreedAfter(dead: readonly number[], ripeCount: number): number {
+  const half = Math.ceil(ripeCount / 2);
+  if (dead.length / 2 < half) return -1;
+  const places: [number, number][] = [];
+  for (let i = 0; i < dead.length; i += 2) places.push([dead[i] ?? 0, dead[i + 1] ?? 0]);
+  places.sort((a, b) => a[0] - b[0]);
+  return places[half - 1]?.[1] ?? -1;
 }
 
 function steadiness(
@@ -189,16 +249,4 @@ function steadiness(
     halfRatio: q0 + q1 === 0 ? Number.MAX_SAFE_INTEGER : (q2 + q3) / (q0 + q1),
     minQuarterRatio: Math.min(q0, q1, q2, q3) / (total / 4),
   };
-}
-
-/** Inverse of the clock by bisection: when exposure reached `exposure`. */
-function timeOf(clock: Clock, exposure: number, lowMillis: number, highMillis: number): number {
-  let low = lowMillis;
-  let high = highMillis;
-  for (let i = 0; i < 40 && high - low > 1; i++) {
-    const middle = (low + high) / 2;
-    if (clock.at(middle) < exposure) low = middle;
-    else high = middle;
-  }
-  return high;
 }

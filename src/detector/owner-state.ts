@@ -2,6 +2,7 @@
 import type { VerdictName } from "../model/finding";
 import type { Clock } from "./exposure";
 import type { Evaluation } from "./hypothesis";
+import type { LadderReading } from "./ladder";
 
 /** A site that has, or had, a verdict. */
 export interface TrackedSite {
@@ -19,6 +20,9 @@ export interface TrackedSite {
   brokenSinceMillis: number | null;
   /** Since when it could stand as a leak, but waits for a route that retains more at the same site. */
   readySinceMillis: number | null;
+  /** The container that grows there, as of the latest look; null where none does. */
+  ladder: LadderReading | null;
+  ladderSinceMillis: number;
   /** Lives on as another route of this owner's finding (same site). */
   mergedInto: string | null;
 }

@@ -24,6 +24,13 @@ export interface StoredSample {
   container: boolean;
   /** Its successor has been found. */
   paired: boolean;
+  /**
+   * Of the latest look at its owner (src/detector/hypothesis.ts): how many starts are not after its birth and not after
+   * its death (-1 while alive), and at how many ages it has matured.
+   */
+  bornAfter: number;
+  freedAfter: number;
+  ripeAges: number;
 }
 
 /** Objects from this size on may be the backing store of a growing container. */
@@ -57,14 +64,28 @@ export class SampleStore {
     return this.byKey.size;
   }
 
+  /** Living samples, and dead ones that still count. */
+  get storedSize(): number {
+    let count = 0;
+    for (const samples of this.byOwner.values()) count += samples.size;
+    return count;
+  }
+
   of(owner: string): ReadonlySet<StoredSample> {
     return this.byOwner.get(owner) ?? new Set();
   }
 
-  mature(sample: MaturedSample, owner: string, thread: number, nowMillis: number, intervalBytes: number): void {
+  /** @returns null when there is no room. */
+  mature(
+    sample: MaturedSample,
+    owner: string,
+    thread: number,
+    nowMillis: number,
+    intervalBytes: number,
+  ): StoredSample | null {
     if (this.byKey.size >= MAX_SAMPLES) {
       this.droppedCount++;
-      return;
+      return null;
     }
     const p = inclusionProbability(sample.sizeBytes, intervalBytes);
     const stored: StoredSample = {
@@ -81,10 +102,14 @@ export class SampleStore {
       varianceBytes2: (sample.sizeBytes ** 2 * (1 - p)) / p ** 2,
       container: false,
       paired: false,
+      bornAfter: 0,
+      freedAfter: -1,
+      ripeAges: 0,
     };
     this.byKey.set(sample.key, stored);
     this.ownerSet(owner).add(stored);
     this.noteContainer(stored);
+    return stored;
   }
 
   free(key: string, nowMillis: number): void {

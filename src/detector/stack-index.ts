@@ -5,6 +5,7 @@ export class StackIndex {
   readonly frames: Frame[] = [];
   private readonly stacks: (readonly number[])[] = [];
   private readonly candidates: (readonly number[] | undefined)[] = [];
+  private readonly leafFirst: (readonly number[] | undefined)[] = [];
   /** Stacks by function, in the order in which they were first seen. */
   private readonly through = new Map<number, number[]>();
 
@@ -57,6 +58,15 @@ export class StackIndex {
     const named = [...new Set(below.filter((frame) => isNamable(this.frames[frame]?.file ?? "")))];
     this.candidates[index] = named;
     return named;
+  }
+
+  /** The same, leaf first. */
+  candidatesLeafFirst(index: number): readonly number[] {
+    const known = this.leafFirst[index];
+    if (known !== undefined) return known;
+    const reversed = this.candidatesOf(index).toReversed();
+    this.leafFirst[index] = reversed;
+    return reversed;
   }
 
   /** The frame of the service's own code nearest to `site` (itself included), seen from there to the root, or null. */

@@ -33,7 +33,8 @@ function ordinaryService({ random, startMillis, endMillis, intervalBytes = 65_53
     endMillis,
     intervalBytes,
     horizonMillis: DAY,
-    captureMillis: 10 * MINUTE,
+    // The product aims at ten minutes; the pause budget may allow less.
+    captureMillis: random.pick([10, 10, 20, 30]) * MINUTE,
     gcMillis: gcMillis ?? random.pick([2, 5, 10, 30]) * MINUTE,
     baseHeapBytes: 60e6 + 100e6 * random.uniform(),
     heapLimitBytes: () => 2_147_483_648,
