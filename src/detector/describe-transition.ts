@@ -41,10 +41,11 @@ export function describeTransition(
   const shown = living.length > 0 ? living : holding.all;
   const retained = retainedWith(memory, owner, tracked);
   const clock = owner.hasRequests ? owner.clock : null;
+  const sinceMillis = firstBirth(retained, startMillis, endMillis);
   const ladder = holding.evaluation?.overThreshold ? null : tracked.ladder;
   const growth =
     ladder === null
-      ? growthRecord(growthRate(retained, owner.clock, startMillis, endMillis), retained, clock, startMillis, endMillis)
+      ? growthRecord(growthRate(retained, owner.clock, sinceMillis, endMillis), retained, clock, sinceMillis, endMillis)
       : ladderGrowth(ladder, owner, nowMillis);
   const others = elsewhere(memory, owner, tracked, startMillis, endMillis);
   const contrast = contrastRecord({
@@ -255,6 +256,16 @@ function oldestBirth(samples: readonly StoredSample[], fallbackMillis: number): 
   let oldest = fallbackMillis;
   for (const sample of samples) oldest = Math.min(oldest, sample.bornMillis);
   return oldest;
+}
+
+/**
+ * Growth is measured from the first birth after the start, that birth left out: a leak that began later than the start
+ * (a flag) is not diluted, and a steady one is not biased, since arrivals after the first are Poisson again.
+ */
+function firstBirth(samples: readonly StoredSample[], startMillis: number, endMillis: number): number {
+  let first = endMillis;
+  for (const { bornMillis } of samples) if (bornMillis > startMillis && bornMillis < first) first = bornMillis;
+  return first === endMillis ? startMillis : first;
 }
 
 function share(part: number, whole: number): number {

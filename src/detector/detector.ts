@@ -17,7 +17,7 @@ import type { StoredSample } from "./sample-store";
 import { type DetectorSummary, summarize } from "./summary";
 import { SurvivalTally } from "./survival-tally";
 import type { Transition } from "./transition";
-import { isStanding, judge, WITHDRAWAL_SHARE_OF_HORIZON } from "./verdict";
+import { isRefuted, isStanding, judge, WITHDRAWAL_SHARE_OF_HORIZON } from "./verdict";
 
 export type { DetectorOptions } from "./detector-memory";
 export type { Transition } from "./transition";
@@ -35,7 +35,9 @@ const SAME_SITE_SHARE = 0.5;
 export class Detector {
   private readonly memory: DetectorMemory;
   private lastLookMillis = 0;
+  /** Most functions that one look tested, over all owners; and those of the present look. */
   private hypothesisCount = 0;
+  private testedInLook = 0;
   private testedOwnerCount = 0;
   private survivals: SurvivalTally | null = null;
 
@@ -71,6 +73,7 @@ export class Detector {
   private look(now: number): Transition[] {
     const transitions: Transition[] = [];
     const { owners, store } = this.memory;
+    this.testedInLook = 0;
     const ladders = this.memory.ladders.readings((key) => owners.get(key)?.clock ?? null, now);
     for (const owner of owners.values()) {
       store.pruneDeaths(owner.key, halfExposureMillis(owner.clock, now));
@@ -100,7 +103,8 @@ export class Detector {
       }
       if (evaluation !== null) evaluations.set(frame, forOrder(evaluation, order));
     }
-    this.hypothesisCount = Math.max(this.hypothesisCount, evaluations.size);
+    this.testedInLook += evaluations.size;
+    this.hypothesisCount = Math.max(this.hypothesisCount, this.testedInLook);
     owner.noteLook(evaluations, now);
     const named = this.nameSitesOf(owner, evaluations, samplesOf, look);
     for (const tracked of owner.tracked.values()) tracked.ladder = null;
@@ -177,6 +181,7 @@ export class Detector {
       sequence: 0,
       firstSeenMillis: now,
       brokenSinceMillis: null,
+      isSpent: false,
       readySinceMillis: null,
       ladder: null,
       ladderSinceMillis: now,
@@ -191,6 +196,8 @@ export class Detector {
     now: number,
   ): VerdictName | null {
     const supported = this.supportedVerdict(owner, tracked, now);
+    if (supported !== "watch") tracked.isSpent = false;
+    if (tracked.isSpent) return null;
     const standing = isStanding(tracked.verdict);
     const weakens = (tracked.verdict === "leak" && supported !== "leak") || (standing && supported === "watch");
     const isNamed = current.has(tracked.namedFrame) || tracked.ladder !== null;
@@ -206,7 +213,10 @@ export class Detector {
     if (supported === "saturating") return "saturating";
     // Still over threshold, but for a while now another function names the same samples better.
     if (supported !== null && tracked.verdict === "watch") return "inconclusive";
-    return supported === "watch" ? null : "retracted";
+    if (supported !== "watch") return "retracted";
+    if (!isRefuted(owner.evaluations.get(tracked.frame) ?? null)) return null;
+    tracked.isSpent = true;
+    return "retracted";
   }
 
   /** What this look alone supports: by cohorts, or by a container that grows there. */

@@ -5,6 +5,7 @@
 import { lnEvidence, lnThreshold } from "./evidence";
 import type { Clock } from "./exposure";
 import type { StoredSample } from "./sample-store";
+import { survivalOf } from "./survival";
 
 /** Starts per doubling of exposure: a grid of 1.09. */
 const STARTS_PER_OCTAVE = 8;
@@ -41,6 +42,8 @@ export interface Evaluation {
   readonly halfRatio: number | null;
   /** The poorest quarter's survivors per exposure over the mean. */
   readonly minQuarterRatio: number | null;
+  /** Share of mature cohorts that live through every age observed since the start; null when none was freed. */
+  readonly survivalRatio: number | null;
   /** Living samples born since the start. */
   readonly survivors: readonly StoredSample[];
 }
@@ -85,15 +88,18 @@ export class Look {
     const survivors = samples.filter(
       (sample) => sample.freedMillis === Number.POSITIVE_INFINITY && sample.bornMillis >= start,
     );
+    const overThreshold = best.lnE > threshold;
+    const survival = overThreshold ? survivalOf(samples, start, best.age, context.nowMillis) : null;
     return {
       lnE: best.lnE,
       lnThreshold: threshold,
       siteOrder,
-      overThreshold: best.lnE > threshold,
+      overThreshold,
       startMillis: start,
       ageMillis: best.age,
       maturedCount: best.a,
       freedCount: best.d,
+      survivalRatio: survival?.ratio ?? null,
       survivors,
       ...steadiness(survivors, start, best.age, context),
     };

@@ -12,6 +12,8 @@ const LEAK_QUARTER_RATIO = 0.5;
 const KEEP_QUARTER_RATIO = 0.25;
 /** Below this many survivors the ratios are noise and no `leak` is said. */
 const MINIMUM_SURVIVORS = 20;
+/** Rule (v): the share of mature cohorts that live through every age that enough of them have reached. */
+const LEAK_SURVIVAL_RATIO = 0.5;
 /** A broken rule must stay broken this share of the horizon before a verdict is withdrawn. */
 export const WITHDRAWAL_SHARE_OF_HORIZON: number = 1 / 3;
 
@@ -35,9 +37,17 @@ export function judge(evaluation: Evaluation | null, standing: Standing): Verdic
   const standsAsLeak = standing.current === "leak" || standing.current === "urgent";
   const half = standsAsLeak ? KEEP_HALF_RATIO : LEAK_HALF_RATIO;
   const quarter = standsAsLeak ? KEEP_QUARTER_RATIO : LEAK_QUARTER_RATIO;
+  if ((evaluation.survivalRatio ?? 1) < LEAK_SURVIVAL_RATIO) return "watch";
   if (survivors.length >= MINIMUM_SURVIVORS && halfRatio >= half && minQuarterRatio >= quarter) return "leak";
   if (halfRatio >= SATURATING_HALF_RATIO && halfRatio < LEAK_HALF_RATIO) return "saturating";
   return "watch";
+}
+
+/** Evidence that speaks against a verdict that stands, rather than being too thin for it: an expiry, or no more growth. */
+export function isRefuted(evaluation: Evaluation | null): boolean {
+  if (evaluation === null) return false;
+  const { survivalRatio, halfRatio } = evaluation;
+  return (survivalRatio ?? 1) < LEAK_SURVIVAL_RATIO || (halfRatio ?? 1) < SATURATING_HALF_RATIO;
 }
 
 /** The alternatives that the numbers of a finding speak for or against. */
@@ -68,6 +78,18 @@ export function alternativesOf(
     const value = evaluation.halfRatio;
     alternatives.push(
       reject("a structure that is filling up", "halfRatio", value, LEAK_HALF_RATIO, value >= LEAK_HALF_RATIO),
+    );
+  }
+  const survival = evaluation.survivalRatio ?? (evaluation.overThreshold ? 1 : null);
+  if (survival !== null) {
+    alternatives.push(
+      reject(
+        "a cache with a time to live, or a queue",
+        "survivalRatio",
+        survival,
+        LEAK_SURVIVAL_RATIO,
+        survival >= LEAK_SURVIVAL_RATIO,
+      ),
     );
   }
   if (idleBytesPerHour !== null && busyBytesPerHour !== null && busyBytesPerHour > 0) {

@@ -53,6 +53,28 @@ function renderTotals(totals) {
   return lines.join("\n");
 }
 
+/** @param runs of the story, a week each. */
+function renderStory(runs) {
+  const found = runs.filter((run) => run.leakHours !== null);
+  const order = found.map((run) => run.leakHours).sort((a, b) => a - b);
+  const [first] = found;
+  const lines = [
+    `the story (24 B a call, 42,000 calls a day, R = ${first?.first.samplingIntervalBytes ?? "?"}): leak in ${found.length} of ${runs.length} runs`,
+  ];
+  if (first === undefined) return lines[0];
+  const { heapGrowthRatio, rssGrowthRatio } = first.first.explained;
+  lines.push(
+    `  after ${hours(order[Math.floor((order.length - 1) / 2)])} (median), ${hours(order[order.length - 1])} (slowest); impact ${first.first.impact}`,
+    `  explains ${percent(heapGrowthRatio)} of the heap's growth, ${percent(rssGrowthRatio)} of RSS`,
+    `  "${first.first.text}"`,
+  );
+  return lines.join("\n");
+}
+
+function percent(ratio) {
+  return ratio === null ? "an unknown share" : `${(100 * ratio).toFixed(1)} %`;
+}
+
 /** Exact 95 % upper bound of a Poisson rate when nothing, or little, was seen. */
 function upper(count, weeks) {
   return `, rate at most ${(poissonUpper(count) / weeks).toPrecision(2)} a week (95 %)`;
@@ -85,4 +107,4 @@ function hours(value) {
   return value < 48 ? `${value.toFixed(0)} h` : `${(value / 24).toFixed(1)} d`;
 }
 
-module.exports = { hours, poissonUpper, renderTable, renderTotals };
+module.exports = { hours, poissonUpper, renderStory, renderTable, renderTotals };

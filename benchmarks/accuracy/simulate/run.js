@@ -1,14 +1,16 @@
 /** Owns one run: a family, a seed and a number of weeks through the product; what was said, when, and how right it was. */
 "use strict";
+const { toFinding } = require("../../../dist/detector/finding-record.js");
 const { HEALTHY } = require("./families-healthy.js");
 const { LEAKING } = require("./families-leaking.js");
 const { ProductLife } = require("./product.js");
 const { Random } = require("./random.js");
 const { ordinaryService, randomStart } = require("./scene.js");
 const { SimulatedLife } = require("./service.js");
+const { STORY } = require("./story.js");
 const { HOUR, WEEK } = require("./traffic.js");
 
-const ALL = new Map([...HEALTHY, ...LEAKING].map((family) => [family.name, family]));
+const ALL = new Map([...HEALTHY, ...LEAKING, STORY].map((family) => [family.name, family]));
 
 const isAlarm = (verdict) => verdict === "leak" || verdict === "urgent";
 
@@ -24,7 +26,7 @@ function run({ family: familyName, seed, weeks, options = {} }) {
   const started = process.hrtime.bigint();
   for (const [index, span] of livesOf(family, startMillis, endMillis).entries()) {
     // The same service in each life: only what happens in it differs.
-    const scene = ordinaryService({ random: new Random(serviceSeed + 1), ...span, ...options });
+    const scene = ordinaryService({ random: new Random(serviceSeed + 1), ...span, ...family.options, ...options });
     const truth = family.add(scene) ?? null;
     const life = new SimulatedLife(scene, random.fork(`life ${index}`));
     const product = new ProductLife(scene.horizonMillis);
@@ -59,6 +61,7 @@ function emptyResult(family, seed, weeks) {
     alarms: [],
     wrong: [],
     interval: null,
+    first: null,
     standing: 0,
     detectorMillis: 0,
     totalMillis: 0,
@@ -97,6 +100,7 @@ class Book {
     this.result.watchHours ??= hours;
     if (this.result.leakHours !== null) return;
     this.result.leakHours = hours;
+    this.result.first = firstOf(transition);
     const { bytesPerRequest, bytesPerRequestLow: low, bytesPerRequestHigh: high } = transition.growth;
     const expected = truth.bytesPerRequest ?? null;
     if (expected === null || bytesPerRequest === null) return;
@@ -116,6 +120,33 @@ class Book {
     this.open.clear();
   }
 }
+
+/** What people would read of the first right alarm. */
+function firstOf(transition) {
+  const { explained, evidence, impact, samplingIntervalBytes } = transition;
+  const { text } = toFinding(transition, CONTEXT);
+  return { explained, hypotheses: evidence.hypotheses, impact, samplingIntervalBytes, text };
+}
+
+const CONTEXT = {
+  service: {
+    name: "simulated",
+    version: null,
+    buildId: null,
+    firstBuildId: null,
+    instanceId: "0",
+    processId: 1,
+    nodeVersion: process.versions.node,
+    v8Version: process.versions.v8,
+  },
+  agent: { version: "0", engine: "native", attribution: "exact" },
+  describe: ({ file }) => ({
+    file: file.replace("/srv/app/", ""),
+    package: file.includes("node_modules") ? "router@1.0.0" : "app",
+    original: null,
+    isApplication: !file.includes("node_modules"),
+  }),
+};
 
 function isAt(truth, { route, routeKind, site }) {
   return [truth.route].flat().includes(route?.name ?? routeKind) && truth.functions.includes(site.function);

@@ -23,9 +23,10 @@ function pathTo(name, route = "subject") {
 
 /**
  * @param options.random drawn from for what differs between services.
- * @param options.intervalBytes R. @param options.gcMillis mark-compacts at the peak; default 2 to 30 minutes, by seed.
+ * @param options.hypotheses further functions that are tested before anything leaks, ten to a route. @param
+ * options.intervalBytes R. @param options.gcMillis mark-compacts at the peak; default 2 to 30 minutes, by seed.
  */
-function ordinaryService({ random, startMillis, endMillis, intervalBytes = 65_537, gcMillis, shape }) {
+function ordinaryService({ random, startMillis, endMillis, intervalBytes = 65_537, gcMillis, hypotheses = 0, shape }) {
   const traffic = shape ?? (random.uniform() < 0.75 ? office : steady);
   const rates = [2, 6, 4, 1, 3, 1, 0.5].map((rate) => rate * (0.5 + random.uniform()));
   const scene = {
@@ -45,7 +46,22 @@ function ordinaryService({ random, startMillis, endMillis, intervalBytes = 65_53
     traffic,
   };
   ordinaryObjects(scene);
+  addHypotheses(scene, hypotheses);
   return scene;
+}
+
+/** Bounded structures in steady state, each of which costs a share of the error budget. */
+function addHypotheses(scene, count) {
+  const base = scene.routes.length;
+  for (let i = 0; i < count; i++) {
+    const route = base + Math.floor(i / 10);
+    if (scene.routes.length <= route) {
+      const rate = 0.5 + scene.random.uniform();
+      scene.routes.push({ name: `GET /more/${route}`, rate: (millis) => rate * scene.traffic(millis) });
+    }
+    const life = lifetimes.exponentialLife((2 + 3 * scene.random.uniform()) * HOUR);
+    keep(scene, { route, path: pathTo(`part${i}`, `more${route}`), samplesPerDay: 90, sizes: [96, 200], life });
+  }
 }
 
 function ordinaryObjects(scene) {
