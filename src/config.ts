@@ -34,6 +34,8 @@ export interface Settings {
   readonly maxRoutes: number;
   /** The agent is off while this file exists. */
   readonly offFile: string;
+  /** Given by LEAK_AGENT_IGNORE_FILE; null: beside the service's package.json. */
+  readonly ignoreFile: string | null;
   readonly serviceName: string;
   readonly serviceVersion: string | null;
   /** Null: found from the service's code (src/worker/build-id.ts). */
@@ -89,6 +91,11 @@ export const SETTINGS: readonly SettingDescription[] = [
   { name: "LEAK_AGENT_MAX_ROUTES", default: "5000", meaning: "route names kept; the rest is (other), 10-5000" },
   { name: "LEAK_AGENT_OFF_FILE", default: "<folder>/off", meaning: "the agent is off while this file exists" },
   {
+    name: "LEAK_AGENT_IGNORE_FILE",
+    default: "leak-agent.ignore.json",
+    meaning: "findings that a person has acknowledged; beside package.json",
+  },
+  {
     name: "LEAK_AGENT_BUILD_ID",
     default: "hash of the code",
     meaning: "which build runs: two builds are compared to check a fix",
@@ -133,6 +140,7 @@ export function readConfiguration(
     samplingIntervalBytes: read.optionalNumber("LEAK_AGENT_SAMPLING_INTERVAL", 4_096, 16_777_216),
     maxRoutes: read.number("LEAK_AGENT_MAX_ROUTES", 10, 5_000, 5_000),
     offFile: resolve(nonEmpty(env["LEAK_AGENT_OFF_FILE"]) ?? join(directory, "off")),
+    ignoreFile: ignoreFileOf(env),
     serviceName,
     serviceVersion: resource.get("service.version") ?? manifest?.version ?? null,
     buildId: nonEmpty(env["LEAK_AGENT_BUILD_ID"])?.slice(0, 64) ?? null,
@@ -140,6 +148,11 @@ export function readConfiguration(
     otlp: readOtlpSettings(read, horizonMillis, directoryLimitBytes),
   };
   return { settings, problems };
+}
+
+function ignoreFileOf(env: NodeJS.ProcessEnv): string | null {
+  const given = nonEmpty(env["LEAK_AGENT_IGNORE_FILE"]);
+  return given === undefined ? null : resolve(given);
 }
 
 /** The environment of the agent's own worker: preloads would run again there, this agent's included. */

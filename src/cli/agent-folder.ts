@@ -186,6 +186,10 @@ function isFinding(value: unknown): value is Finding {
 const SERIOUSNESS = ["urgent", "leak", "saturating", "watch", "acknowledged", "inconclusive", "retracted"];
 const IMPACTS = ["critical", "material", "minor"];
 
+export function sortedBySeriousness(findings: readonly Finding[]): Finding[] {
+  return [...findings].sort(bySeriousness);
+}
+
 function bySeriousness(a: Finding, b: Finding): number {
   return (
     SERIOUSNESS.indexOf(a.verdict) - SERIOUSNESS.indexOf(b.verdict) ||

@@ -4,6 +4,7 @@
  * Must not load the preload or the addon: the CLI samples nothing.
  */
 import { AgentError } from "../errors";
+import { ackCommand } from "./ack";
 import { type Command, EXIT_INTERNAL, EXIT_NO_LEAK, EXIT_UNREADABLE, EXIT_USAGE, parseOptions } from "./command";
 import { diffCommand } from "./diff";
 import { doctorCommand } from "./doctor";
@@ -12,7 +13,7 @@ import { reportCommand } from "./report";
 import { Terminal } from "./terminal";
 import { packageVersion } from "./version";
 
-const COMMANDS: readonly Command[] = [reportCommand, diffCommand, replayCommand, doctorCommand];
+const COMMANDS: readonly Command[] = [reportCommand, diffCommand, replayCommand, ackCommand, doctorCommand];
 
 function generalHelp(): string {
   const width = Math.max(...COMMANDS.map((command) => command.name.length));

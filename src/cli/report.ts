@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 import { AgentError } from "../errors";
 import { isHistoryHeader, readLife } from "../export/history-file";
 import { readLives } from "../export/life-file";
+import { withAcknowledgements } from "./acknowledged-findings";
 import {
   currentLives,
   defaultFolder,
@@ -87,7 +88,7 @@ function requireRecords(folder: string, isDefault: boolean): void {
 
 async function collect(folder: string, input: CommandInput): Promise<Report> {
   const lives = listLives(folder);
-  const findings = readFindings(folder);
+  const findings = withAcknowledgements(readFindings(folder), folder, input.nowMillis);
   const { tallies, problems } = await tallyLives(currentLives(lives), input);
   return {
     folder,

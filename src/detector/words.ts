@@ -46,11 +46,18 @@ function headline(finding: Finding): string {
       return `${owner} retained about ${rate(finding)} at ${site}, but growth is flattening.`;
     case "retracted":
       return `${owner} at ${site}: withdrawn, the evidence no longer supports it.`;
+    case "acknowledged":
+      return `${owner} retains about ${rate(finding)} at ${site}: acknowledged${acknowledgement(finding)}.`;
     case "inconclusive":
       return `${owner} at ${site}: its samples are now reported under another function.`;
     default:
       return `${owner} keeps what it allocates at ${site}: being watched, not an alarm.`;
   }
+}
+
+function acknowledgement({ acknowledgement: said }: Finding): string {
+  if (said === undefined || said === null) return "";
+  return `${said.until === null ? "" : ` until ${said.until}`}, because ${JSON.stringify(said.reason)} (${said.file})`;
 }
 
 function rate(finding: Finding): string {

@@ -34,7 +34,8 @@ const FILE_MODE = 0o600;
 
 const PROFILE_NAME = /^profile-(\d{8}T\d{6}(?:\d{3})?Z)-(\d+)\.pb\.gz$/;
 const HISTORY_NAME = /^history-(\d{8}T\d{6}(?:\d{3})?Z)-(\d+)(?:\.(\d+))?\.jsonl$/;
-const OTHER_NAMES = /^(?:findings(?:\.1)?\.jsonl|agent(?:\.1)?\.log|life-\d{8}T\d{9}Z-\d+\.(?:log|end|over))$/;
+const OTHER_NAMES =
+  /^(?:findings(?:\.1)?\.jsonl|agent(?:\.1)?\.log|acknowledged\.json|life-\d{8}T\d{9}Z-\d+\.(?:log|end|over))$/;
 /** A profile on its way; what a process that was killed left behind is removed. */
 const TEMPORARY_NAME = /^\.write-\d+-(?:profile|life)-[^/]*\.tmp$/;
 

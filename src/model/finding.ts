@@ -129,6 +129,44 @@ export interface FindingAlternative {
   readonly rejected: boolean;
 }
 
+/** A person has said that this is intended. */
+export interface FindingAcknowledgement {
+  readonly reason: string;
+  /** From here on it alarms again; null: never. */
+  readonly until: string | null;
+  /** Name of the file that says so. */
+  readonly file: string;
+}
+
+export type FixVerdict = "fixed" | "reduced" | "moved" | "not fixed" | "undecided";
+
+/** What became of a leak of an earlier build: its rate before and after. */
+export interface FindingFix {
+  readonly verdict: FixVerdict;
+  readonly beforeBuildId: string;
+  readonly afterBuildId: string;
+  /** Per request, or per hour for owners without requests. */
+  readonly unit: "request" | "hour";
+  readonly beforeBytes: number;
+  readonly beforeBytesLow: number;
+  readonly beforeBytesHigh: number;
+  readonly afterBytes: number;
+  readonly afterBytesLow: number;
+  readonly afterBytesHigh: number;
+  /** After over before, of surviving cohorts per exposure. */
+  readonly ratio: number | null;
+  readonly ratioLow: number | null;
+  readonly ratioHigh: number | null;
+  readonly confidence: number;
+  /** Requests (or hours) that count on each side. */
+  readonly beforeExposure: number;
+  readonly afterExposure: number;
+  /** So many more are needed to say that it is fixed, if nothing more is kept; 0 once that is decided. */
+  readonly exposureNeeded: number | null;
+  /** Of `moved`: where the route keeps memory now, when a site stands out. */
+  readonly movedTo: string | null;
+}
+
 /** One line per TRANSITION of a verdict in `findings.jsonl`. */
 export interface Finding {
   readonly schema: typeof FINDING_SCHEMA;
@@ -157,7 +195,9 @@ export interface Finding {
   readonly forecast: FindingForecast | null;
   readonly alternatives: readonly FindingAlternative[];
   readonly retainer: null;
-  readonly fix: null;
+  /** Set when a later build was compared with the one that leaked. */
+  readonly fix: FindingFix | null;
+  readonly acknowledgement?: FindingAcknowledgement | null;
   readonly refutedBy: string;
   readonly nextStep: string;
   readonly text: string;

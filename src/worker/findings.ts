@@ -1,19 +1,33 @@
 /**
  * Runs on the agent's worker thread. Owns the way of a verdict's change to people: one line in findings.jsonl and one in
- * the log, each once.
+ * the log, each once. What a person has acknowledged is told once as such, and again as what it is when that ends.
  */
 import { type FindingContext, toFinding } from "../detector/finding-record";
 import type { Transition } from "../detector/transition";
+import { findingText, nextStep } from "../detector/words";
 import type { AgentFolder } from "../export/folder";
-import type { Finding } from "../model/finding";
+import type { Finding, FindingAcknowledgement, VerdictName } from "../model/finding";
+import type { Acknowledgements } from "./acknowledgements";
 import type { AgentLog } from "./log";
 
 export const FINDINGS_FILE = "findings.jsonl";
 const FINDINGS_FILE_ASIDE = "findings.1.jsonl";
 /** Share of the folder: a thousand transitions or more in the default one; as much again is kept aside. */
 const FINDINGS_SHARE = 1 / 16;
+/** Findings whose acknowledgement is followed; the ones that changed last stay. */
+const MAX_FOLLOWED = 1_000;
+/** Verdicts that a person can silence; the others are no alarm, or the end of one. */
+const SILENCEABLE: readonly VerdictName[] = ["watch", "saturating", "leak", "urgent"];
+
+interface Followed {
+  /** As the detector has it. */
+  readonly actual: Finding;
+  /** As people were told. */
+  readonly told: Finding;
+}
 
 export class Findings {
+  private readonly followed = new Map<string, Followed>();
   /** Findings that could not be written to the folder; the log had them. */
   droppedFindings = 0;
 
@@ -21,16 +35,85 @@ export class Findings {
     private readonly folder: AgentFolder | null,
     private readonly log: AgentLog,
     private readonly context: () => FindingContext,
+    private readonly acknowledgements: Pick<Acknowledgements, "look" | "of"> | null = null,
   ) {}
 
+  /** @returns what people were told: nothing where an acknowledged finding changes without being over. */
   record(transitions: readonly Transition[]): Finding[] {
     const context = this.context();
-    return transitions.map((transition) => {
-      const finding = toFinding(transition, context);
-      this.write(finding);
-      this.tell(finding);
-      return finding;
-    });
+    return transitions.flatMap((transition) => this.change(toFinding(transition, context)));
+  }
+
+  /** A changed finding, whoever decided it. */
+  change(actual: Finding): Finding[] {
+    const nowMillis = Date.parse(actual.time);
+    this.acknowledgements?.look(nowMillis);
+    const before = this.followed.get(actual.id)?.told ?? null;
+    return this.tellAs(actual, this.acknowledgementOf(actual, nowMillis), before, actual.time);
+  }
+
+  /** Takes in what people were told by an earlier worker of this life, or an earlier life. */
+  remember(finding: Finding): void {
+    this.follow({ actual: finding, told: finding });
+  }
+
+  /** Looks at the files of acknowledgements: new ones silence, withdrawn and expired ones alarm again. */
+  review(nowMillis: number): Finding[] {
+    if (this.acknowledgements === null) return [];
+    this.acknowledgements.look(nowMillis);
+    const told: Finding[] = [];
+    for (const { actual, told: before } of [...this.followed.values()]) {
+      const acknowledgement = this.acknowledgementOf(actual, nowMillis);
+      if ((acknowledgement !== null) === (before.verdict === "acknowledged")) continue;
+      told.push(...this.tellAs(actual, acknowledgement, before, new Date(nowMillis).toISOString()));
+    }
+    return told;
+  }
+
+  /** The latest finding of an id as the detector has it; null when it was not seen. */
+  latest(id: string): Finding | null {
+    return this.followed.get(id)?.actual ?? null;
+  }
+
+  private acknowledgementOf({ id, verdict }: Finding, nowMillis: number): FindingAcknowledgement | null {
+    return SILENCEABLE.includes(verdict) ? (this.acknowledgements?.of(id, nowMillis) ?? null) : null;
+  }
+
+  private tellAs(
+    actual: Finding,
+    acknowledgement: FindingAcknowledgement | null,
+    before: Finding | null,
+    time: string,
+  ): Finding[] {
+    const isSilent = acknowledgement !== null && before?.verdict === "acknowledged";
+    if (isSilent) {
+      this.follow({ actual, told: before });
+      return [];
+    }
+    const changed: Finding = {
+      ...actual,
+      time,
+      sequence: Math.max(actual.sequence, (before?.sequence ?? 0) + 1),
+      verdict: acknowledgement === null ? actual.verdict : "acknowledged",
+      previousVerdict: before?.verdict ?? actual.previousVerdict,
+      ...(acknowledgement === null ? {} : { acknowledgement }),
+    };
+    const told =
+      acknowledgement === null ? changed : { ...changed, nextStep: nextStep(changed), text: findingText(changed, 0) };
+    this.follow({ actual, told });
+    this.write(told);
+    this.tell(told);
+    return [told];
+  }
+
+  private follow(followed: Followed): void {
+    const { id } = followed.actual;
+    this.followed.delete(id);
+    this.followed.set(id, followed);
+    for (const oldest of this.followed.keys()) {
+      if (this.followed.size <= MAX_FOLLOWED) return;
+      this.followed.delete(oldest);
+    }
   }
 
   private write(finding: Finding): void {
@@ -53,6 +136,7 @@ export class Findings {
       package: finding.site.package,
       bytesPerRequest: finding.growth.bytesPerRequest,
       bytesPerHour: finding.growth.bytesPerHour,
+      ...(finding.fix === null ? {} : { fix: finding.fix.verdict }),
     };
     const message = `${finding.verdict}: ${finding.text}`;
     if (finding.verdict === "leak" || finding.verdict === "urgent")

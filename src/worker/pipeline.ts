@@ -2,14 +2,18 @@
  * Runs on the agent's worker thread. Owns the order of work for each message of a probe: decode, follow the samples, make
  * one observation, remember it, judge, report. Knows no ports and no timers.
  */
+import { join } from "node:path";
+import type { Settings } from "../config";
 import { Detector } from "../detector/detector";
 import { type FindingContext, toFinding } from "../detector/finding-record";
 import type { AgentFolder } from "../export/folder";
 import { HistoryWriter } from "../export/history-file";
+import { ACKNOWLEDGED_FILE, IGNORE_FILE } from "../export/ignore-file";
 import { type Capture, decodeCapture } from "../model/capture";
-import type { Attribution } from "../model/finding";
+import type { Attribution, Finding } from "../model/finding";
 import type { ProbeHello, ProbeMessage, ProbeReport, WorkerRequest, WorkerStart } from "../model/messages";
 import { HISTORY_SCHEMA, type HistoryHeader, type Observation } from "../model/observation";
+import { Acknowledgements } from "./acknowledgements";
 import { Dictionary } from "./dictionary";
 import { dropsOf } from "./drops";
 import { Findings } from "./findings";
@@ -103,7 +107,8 @@ export class Pipeline {
     };
     this.history =
       options.folder === null ? null : new HistoryWriter(options.folder, header, () => this.dictionary.snapshot());
-    this.findings = new Findings(options.folder, options.log, () => this.findingContext());
+    const acknowledgements = new Acknowledgements(acknowledgementFiles(settings, applicationRoot), options.log);
+    this.findings = new Findings(options.folder, options.log, () => this.findingContext(), acknowledgements);
     this.telemetry = this.createTelemetry();
     this.profiles = new Profiles(options.folder, {
       horizonMillis: settings.horizonMillis,
@@ -164,7 +169,7 @@ export class Pipeline {
     try {
       const life = await resumeLife(path, start.processStartMillis, this.processId, this.detector, this.dictionary);
       this.resumedThreads = life.threads;
-      for (const transition of life.transitions) this.telemetry?.standing(toFinding(transition, this.findingContext()));
+      for (const transition of life.transitions) this.standing(toFinding(transition, this.findingContext()));
       if (life.observationCount === 0) this.log.warn("ERR_LEAK_AGENT_WORKER", STARTS_ANEW);
       else this.log.info(`the agent's worker goes on with ${life.observationCount} observations of its history`);
     } catch (error) {
@@ -172,6 +177,12 @@ export class Pipeline {
       this.log.warn("ERR_LEAK_AGENT_HISTORY", `the restarted worker of the agent lost a part of its history: ${why}`);
     }
     this.history?.resume();
+  }
+
+  /** What the worker that died has told. */
+  private standing(finding: Finding): void {
+    this.findings.remember(finding);
+    this.telemetry?.standing(finding);
   }
 
   handle(message: ProbeMessage): void {
@@ -282,7 +293,10 @@ export class Pipeline {
     this.history?.append(observation);
     try {
       this.options.journal?.noteLevel(observation.level, observation.timeMillis);
-      const findings = this.findings.record(this.detector.observe(observation));
+      const findings = [
+        ...this.findings.record(this.detector.observe(observation)),
+        ...this.findings.review(observation.timeMillis),
+      ];
       for (const finding of findings) this.options.journal?.noteFinding(finding);
       if (findings.length > 0) this.names.maps.release();
       for (const finding of findings) this.telemetry?.transition(finding);
@@ -380,6 +394,11 @@ function samplesOf(outcome: CaptureOutcome | null): Pick<Observation, "matured" 
     ...(outcome !== null && outcome.matured.length > 0 ? { matured: outcome.matured } : {}),
     ...(outcome !== null && outcome.freed.length > 0 ? { freed: outcome.freed } : {}),
   };
+}
+
+/** What the repository says counts before what was said here. */
+function acknowledgementFiles({ directory, ignoreFile }: Settings, applicationRoot: string): string[] {
+  return [ignoreFile ?? join(applicationRoot, IGNORE_FILE), join(directory, ACKNOWLEDGED_FILE)];
 }
 
 function windowMillisOf(horizonMillis: number): number {
