@@ -92,6 +92,7 @@ export class DetectorMemory {
       horizonMillis: this.options.horizonMillis,
       clock: owner.clock,
       decidableMillis: this.decidableMillis(first?.thread ?? 0),
+      completeSinceMillis: this.store.completeSince(owner.key),
       ownerOrder: Math.max(0, owner.order),
     };
   }

@@ -1,7 +1,7 @@
 /** Pure. Owns the clocks that exposure is measured on: finished requests of a route, or hours for owners without one. */
 
 /** Points kept per clock; when full, every second one goes, so resolution halves while the span doubles. */
-const MAX_POINTS = 1024;
+const MAX_POINTS = 512;
 
 /** A non-decreasing function of time, linear between its points. */
 export class ExposureClock {

@@ -20,6 +20,8 @@ export interface HypothesisContext {
   readonly clock: Clock;
   /** Births up to here would be mature by now, had they survived: two mark-compacts have passed since. */
   readonly decidableMillis: number;
+  /** No start before this: deaths before it were forgotten. */
+  readonly completeSinceMillis: number;
   readonly ownerOrder: number;
 }
 
@@ -130,7 +132,8 @@ function startGrid(context: HypothesisContext): Start[] {
   const octave = Math.max(0, Math.floor(Math.log2(elapsed / (horizonMillis * FIRST_OCTAVE_SHARE_OF_HORIZON))));
   return Array.from({ length: STARTS_PER_OCTAVE }, (_, step) => {
     const share = 0.5 * 2 ** (step / STARTS_PER_OCTAVE);
-    return { startMillis: Math.min(nowMillis, clock.timeOf(share * total)), octave };
+    const startMillis = Math.max(context.completeSinceMillis, clock.timeOf(share * total));
+    return { startMillis: Math.min(nowMillis, startMillis), octave };
   });
 }
 

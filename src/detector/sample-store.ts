@@ -1,36 +1,48 @@
 /**
  * Pure. Owns the matured samples the detector remembers, alive and dead, by owner.
- * Bounded by the live samples plus the deaths of the last half of each owner's exposure.
+ * Bounded: the live samples, and the deaths of the last half of each owner's exposure, the latest first.
  */
 import type { MaturedSample } from "../model/observation";
 import type { OwnerKind } from "../model/owner";
 
-export interface StoredSample {
-  /** Running number. */
-  readonly id: number;
-  readonly thread: number;
-  readonly bornMillis: number;
-  readonly maturedMillis: number;
+export class StoredSample {
   /** Infinity while alive. */
-  freedMillis: number;
-  readonly kind: OwnerKind;
-  owner: string;
-  readonly stack: number;
-  readonly sizeBytes: number;
-  /** 1/p: how many objects of this size one sample stands for. */
-  readonly weight: number;
-  readonly varianceBytes2: number;
+  freedMillis: number = Number.POSITIVE_INFINITY;
   /** Part of a growing container's chain of reallocations: no vote in the cohort test. */
-  container: boolean;
+  container = false;
   /** Its successor has been found. */
-  paired: boolean;
+  paired = false;
   /**
    * Of the latest look at its owner (src/detector/hypothesis.ts): how many starts are not after its birth and not after
    * its death (-1 while alive), and at how many ages it has matured.
    */
-  bornAfter: number;
-  freedAfter: number;
-  ripeAges: number;
+  bornAfter = 0;
+  freedAfter = -1;
+  ripeAges = 0;
+
+  constructor(
+    /** Running number. */
+    readonly id: number,
+    readonly thread: number,
+    readonly bornMillis: number,
+    readonly maturedMillis: number,
+    readonly kind: OwnerKind,
+    public owner: string,
+    readonly stack: number,
+    readonly sizeBytes: number,
+    private readonly intervalBytes: number,
+  ) {}
+
+  /** 1/p: how many objects of this size one sample stands for. */
+  get weight(): number {
+    return 1 / inclusionProbability(this.sizeBytes, this.intervalBytes);
+  }
+
+  /** Variance of `sizeBytes * weight` as an estimate of the bytes allocated: z^2 (1-p) / p^2. */
+  get varianceBytes2(): number {
+    const p = inclusionProbability(this.sizeBytes, this.intervalBytes);
+    return (this.sizeBytes ** 2 * (1 - p)) / p ** 2;
+  }
 }
 
 /** Objects from this size on may be the backing store of a growing container. */
@@ -41,8 +53,11 @@ const CONTAINER_MINIMUM_GROWTH = 0.95;
 /** One container has one backing store; two while it is being moved. */
 const MAX_LIVING_SUCCESSORS = 2;
 const RECENT_CONTAINERS = 512;
-/** Hard cap; beyond it new ones are not taken (counted). */
+/** Living ones; beyond it new ones are not taken (counted). */
 const MAX_SAMPLES = 80_000;
+/** Deaths remembered, shared by the owners; each has room for so many at least. */
+const MAX_DEAD = 20_000;
+const MIN_DEAD_PER_OWNER = 40;
 
 /** Inclusion probability of an object under V8's Poisson sampling by bytes: p = 1 - exp(-z/R). */
 export function inclusionProbability(sizeBytes: number, intervalBytes: number): number {
@@ -53,6 +68,8 @@ export class SampleStore {
   private readonly byKey = new Map<string, StoredSample>();
   private readonly byOwner = new Map<string, Set<StoredSample>>();
   private readonly recentContainers: StoredSample[] = [];
+  /** Owners whose oldest deaths were dropped: when the last of those happened. */
+  private readonly deathsSince = new Map<string, number>();
   private storedCount = 0;
   droppedCount = 0;
 
@@ -87,25 +104,17 @@ export class SampleStore {
       this.droppedCount++;
       return null;
     }
-    const p = inclusionProbability(sample.sizeBytes, intervalBytes);
-    const stored: StoredSample = {
-      id: ++this.storedCount,
+    const stored = new StoredSample(
+      ++this.storedCount,
       thread,
-      bornMillis: sample.bornMillis,
-      maturedMillis: nowMillis,
-      freedMillis: Number.POSITIVE_INFINITY,
-      kind: sample.kind,
+      sample.bornMillis,
+      nowMillis,
+      sample.kind,
       owner,
-      stack: sample.stack,
-      sizeBytes: sample.sizeBytes,
-      weight: 1 / p,
-      varianceBytes2: (sample.sizeBytes ** 2 * (1 - p)) / p ** 2,
-      container: false,
-      paired: false,
-      bornAfter: 0,
-      freedAfter: -1,
-      ripeAges: 0,
-    };
+      sample.stack,
+      sample.sizeBytes,
+      intervalBytes,
+    );
     this.byKey.set(sample.key, stored);
     this.ownerSet(owner).add(stored);
     this.noteContainer(stored);
@@ -132,6 +141,9 @@ export class SampleStore {
     const moved = this.byOwner.get(from);
     if (moved === undefined || from === to) return;
     this.byOwner.delete(from);
+    const since = Math.max(this.completeSince(from), this.completeSince(to));
+    if (since !== Number.NEGATIVE_INFINITY) this.deathsSince.set(to, since);
+    this.deathsSince.delete(from);
     const target = this.ownerSet(to);
     for (const sample of moved) {
       sample.owner = to;
@@ -139,14 +151,34 @@ export class SampleStore {
     }
   }
 
-  /** Drops deaths before `beforeMillis` of one owner: no start that is still looked at can count them. */
+  /**
+   * Drops deaths before `beforeMillis` of one owner: no start that is still looked at can count them. Of more than its
+   * share, the oldest go too; then no start may lie before the last of them.
+   */
   pruneDeaths(owner: string, beforeMillis: number): void {
     const samples = this.byOwner.get(owner);
     if (samples === undefined) return;
+    const deaths: number[] = [];
     for (const sample of samples) {
       if (sample.freedMillis < beforeMillis) samples.delete(sample);
+      else if (sample.freedMillis !== Number.POSITIVE_INFINITY) deaths.push(sample.freedMillis);
     }
+    const share = Math.max(MIN_DEAD_PER_OWNER, Math.floor(MAX_DEAD / this.byOwner.size));
+    if (deaths.length > share) this.dropOldest(owner, samples, deaths, share);
     if (samples.size === 0) this.byOwner.delete(owner);
+  }
+
+  /** Deaths of this owner are known completely since then. */
+  completeSince(owner: string): number {
+    return this.deathsSince.get(owner) ?? Number.NEGATIVE_INFINITY;
+  }
+
+  private dropOldest(owner: string, samples: Set<StoredSample>, deaths: number[], share: number): void {
+    deaths.sort((a, b) => a - b);
+    // A quarter more than needed, so that this does not come at every look.
+    const last = deaths[Math.min(deaths.length - 1, deaths.length - Math.floor(share * 0.75))] ?? 0;
+    for (const sample of samples) if (sample.freedMillis <= last) samples.delete(sample);
+    this.deathsSince.set(owner, last + 1);
   }
 
   private ownerSet(owner: string): Set<StoredSample> {
