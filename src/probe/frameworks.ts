@@ -55,6 +55,11 @@ export class RouteNames {
     return this.#plain.routeOf(method, raw.originalUrl ?? raw.url ?? "/", "", mayLearn);
   }
 
+  /** No framework sees an upgrade: its path is all there is. */
+  upgradeRouteOf(request: IncomingMessage): number {
+    return this.#plain.routeOf(request.method ?? "GET", request.url ?? "/", "", true);
+  }
+
   #express(method: string, baseUrl: string, path: string): number {
     if (baseUrl === "") return this.#named(method, path);
     return this.#mounted.routeOf(method, baseUrl, path === "/" ? "" : path, true);

@@ -85,24 +85,35 @@ export class HttpRequests {
   }
 
   readonly #onStart = (message: unknown): void => {
-    if (this.#isOff) return;
-    if (this.#isFirst) this.#first();
-    const { labels } = this.attribution;
-    const record = new RequestRecord(OTHER_ROUTE_INDEX);
-    labels.adopt(record);
-    labels.beginAgent();
+    const record = this.open();
+    if (record === null) return;
     try {
       const { request, response } = message as HttpMessage;
       (request as Tracked<IncomingMessage>)[RECORD] = record;
       response[RECORD] = record;
       response.on("close", this.#onClose);
-      // Without labels the record only counts the request, and AsyncLocalStorage need not cost anything.
-      if (labels.mechanism !== "none") enterRecord(record);
+      this.enter(record);
     } catch (error) {
       this.caught(error);
     }
-    labels.endAgent();
+    this.attribution.labels.endAgent();
   };
+
+  /** A new record, or null when switched off. Until `labels.endAgent()`, which the caller owes, what allocates is ours. */
+  open(): RequestRecord | null {
+    if (this.#isOff) return null;
+    if (this.#isFirst) this.#first();
+    const { labels } = this.attribution;
+    const record = new RequestRecord(OTHER_ROUTE_INDEX);
+    labels.adopt(record);
+    labels.beginAgent();
+    return record;
+  }
+
+  /** Without labels the record only counts the request, and AsyncLocalStorage need not cost anything. */
+  enter(record: RequestRecord): void {
+    if (this.attribution.labels.mechanism !== "none") enterRecord(record);
+  }
 
   #first(): void {
     this.#isFirst = false;
@@ -135,9 +146,17 @@ export class HttpRequests {
     labels.endAgent();
   };
 
-  /** Counts the request, and ends it one loop turn from now: what still runs in this turn is part of it. */
-  close(record: RequestRecord): void {
+  count(record: RequestRecord): void {
     this.attribution.routes.countRequest(record.routeIndex);
+  }
+
+  close(record: RequestRecord): void {
+    this.count(record);
+    this.end(record);
+  }
+
+  /** Ends the record one loop turn from now: what still runs in this turn is part of it. */
+  end(record: RequestRecord): void {
     if (this.#closing.push(record) === 1) setImmediate(this.#endAll);
   }
 

@@ -25,6 +25,7 @@ import { OTHER_ROUTE_INDEX, RouteTable } from "./route-table";
 import { Sampling } from "./sampling";
 import { TaskTable } from "./task-table";
 import { ThreadMessages } from "./thread-messages";
+import { Upgrades } from "./upgrades";
 
 const DORMANT_POLL_MILLIS = 500;
 /** A process that does not listen counts as a service after this time. */
@@ -82,6 +83,12 @@ export class Probe {
       (record) => this.#messages?.ended(record),
     );
     this.#requests.follow();
+    const upgrades: Upgrades = new Upgrades(
+      this.#attribution,
+      this.#requests,
+      this.#errors.guard("upgraded connections", () => upgrades.switchOff()),
+    );
+    upgrades.follow();
     this.#unfollowFastify = followFastify(this.#errors.guard("Fastify route names", () => this.#unfollowFastify()));
     this.#timer = setInterval(() => this.#pollDormant(), DORMANT_POLL_MILLIS).unref();
     this.#followThreads();

@@ -1,0 +1,78 @@
+/**
+ * Runs on the service's main thread and its worker threads. Owns the records of upgraded connections (WebSockets), which
+ * Node never announces as requests: the handshake, and each part of a message that comes in, is done in its context.
+ * Must not add an `upgrade` listener to a server that has none: Node would then stop answering such requests itself.
+ */
+import { subscribe } from "node:diagnostics_channel";
+import type { IncomingMessage } from "node:http";
+import type { Server, Socket } from "node:net";
+import type { Attribution, HttpRequests } from "./http-requests";
+import { type RequestRecord, runInContext } from "./request-context";
+
+const NEW_CONNECTION = "net.server.socket";
+const UPGRADED: unique symbol = Symbol("leak-agent upgraded");
+
+type Push = (this: Upgraded, chunk: unknown, encoding?: BufferEncoding) => boolean;
+type Upgraded = Socket & { server?: Server; push: Push; [UPGRADED]?: RequestRecord };
+
+export class Upgrades {
+  readonly #followed = new WeakSet<Server>();
+  readonly #push: Push;
+  readonly #onClose: (this: Upgraded) => void;
+
+  #isOff = false;
+
+  constructor(
+    private readonly attribution: Attribution,
+    private readonly requests: HttpRequests,
+    private readonly caught: (error: unknown) => void,
+  ) {
+    // One function for all sockets: a closure each would make a leaked socket larger.
+    this.#push = function push(chunk, encoding) {
+      const original = Object.getPrototypeOf(this).push as Push;
+      const record = this[UPGRADED];
+      if (record === undefined) return original.call(this, chunk, encoding);
+      if (chunk !== null) requests.count(record);
+      return runInContext(record, original, this, chunk, encoding);
+    };
+    this.#onClose = function onClose() {
+      const record = this[UPGRADED];
+      if (record !== undefined) requests.end(record);
+    };
+  }
+
+  follow(): void {
+    subscribe(NEW_CONNECTION, this.#onConnection);
+  }
+
+  switchOff(): void {
+    this.#isOff = true;
+  }
+
+  /** A server gets its own upgrade listener at any time before its first connection that upgrades. */
+  readonly #onConnection = (message: unknown): void => {
+    if (this.#isOff) return;
+    const { server } = (message as { socket: Upgraded }).socket;
+    if (server === undefined || server.listenerCount("upgrade") === 0 || this.#followed.has(server)) return;
+    this.#followed.add(server);
+    server.prependListener("upgrade", this.#onUpgrade);
+  };
+
+  readonly #onUpgrade = (request: IncomingMessage, socket: Upgraded): void => {
+    const record = this.#isOff ? null : this.requests.open();
+    if (record === null) return;
+    try {
+      // The connection stays open for long: it has its name, and counts, from the start.
+      record.routeIndex = this.attribution.names.upgradeRouteOf(request);
+      this.requests.count(record);
+      socket[UPGRADED] = record;
+      socket.on("close", this.#onClose);
+      // Without labels, and where another tool has its own `push`, only the handshake is followed.
+      if (this.attribution.labels.mechanism !== "none" && !Object.hasOwn(socket, "push")) socket.push = this.#push;
+      this.requests.enter(record);
+    } catch (error) {
+      this.caught(error);
+    }
+    this.attribution.labels.endAgent();
+  };
+}
