@@ -8,6 +8,7 @@ import type { LadderReading } from "./ladder";
 import { ladderAlternatives, ladderEvidence, ladderGrowth } from "./ladder-record";
 import { explainedBy, forecastOf, headroomOf, impactOf } from "./level-trend";
 import type { OwnerState, TrackedSite } from "./owner-state";
+import { applicationFramesOf, isLiving, retainedWith } from "./retained";
 import type { StoredSample } from "./sample-store";
 import type { Transition } from "./transition";
 import { alternativesOf } from "./verdict";
@@ -80,7 +81,7 @@ export function describeTransition(
     siteShareRatio: share(living.length, Math.max(retained.length, ownerLivingCount)),
     siteInlined: stack !== null && stacks.leaf(stack) !== tracked.namedFrame,
     path: stack === null ? [] : pathOf(memory, stack),
-    applicationFrame: stack === null ? null : stacks.nearestApplication(stack, tracked.namedFrame),
+    applicationFrames: applicationFramesOf(memory, owner, stack, tracked.namedFrame),
     growth,
     evidence: {
       ...evidenceOf(memory, holding, nowMillis, heldMillis, hypothesisCount),
@@ -159,19 +160,6 @@ function evidenceOf(
   };
 }
 
-/** Living samples of the site and, on a route, of its other sites over threshold: one finding speaks for all of them. */
-function retainedWith(memory: DetectorMemory, owner: OwnerState, tracked: TrackedSite): StoredSample[] {
-  const frames = new Set([tracked.frame]);
-  if (owner.hasRequests) {
-    for (const site of owner.tracked.values()) {
-      if (owner.evaluations.get(site.frame)?.overThreshold) frames.add(site.frame);
-    }
-  }
-  return [...memory.store.of(owner.key)].filter(
-    (sample) => isLiving(sample) && memory.stacks.candidatesOf(sample.stack).some((frame) => frames.has(frame)),
-  );
-}
-
 /** The most common stack that shows the named function; one from before it was inlined when no sample does any more. */
 function representativeStack(
   memory: DetectorMemory,
@@ -246,10 +234,6 @@ function mostCommonStack(samples: readonly StoredSample[]): number | null {
     if (best === null || count > (counts.get(best) ?? 0)) best = stack;
   }
   return best;
-}
-
-function isLiving(sample: StoredSample): boolean {
-  return sample.freedMillis === Number.POSITIVE_INFINITY && !sample.container;
 }
 
 function oldestBirth(samples: readonly StoredSample[], fallbackMillis: number): number {

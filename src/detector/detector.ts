@@ -29,6 +29,8 @@ const LOOK_SPACING_SHARE = 1 / 60;
 /** A look takes time in proportion to the samples remembered: with more than this, looks come less often. */
 const SAMPLES_PER_LOOK_SPACING = 2_000;
 const MAX_TRACKED_PER_OWNER = 64;
+/** Evidence above this share of its threshold will probably cross it within a horizon. */
+const PROMISING_SHARE = 0.5;
 /** Sites of two routes are one when more than this share of the samples passes through the standing one. */
 const SAME_SITE_SHARE = 0.5;
 
@@ -89,7 +91,7 @@ export class Detector {
     const followed = new Set([...owner.tracked.values()].map((site) => site.frame));
     if (owner.order < 0) owner.order = this.testedOwnerCount++;
     const look = new Look(this.memory.contextOf(owner, samples, now), samples);
-    const samplesOf = this.byFunction(look.samples);
+    const samplesOf = this.byFunction(look.samples, owner.hasRequests);
     const evaluations = new Map<number, Evaluation>();
     const bySamples = new Map<string, Evaluation | null>();
     for (const [frame, own] of samplesOf) {
@@ -155,6 +157,7 @@ export class Detector {
       if (next === null || next === tracked.verdict) continue;
       if (!isStanding(tracked.verdict) && isStanding(next)) {
         if (this.mergesIntoAnother(owner, tracked) || this.waitsForAnother(owner, tracked, now)) continue;
+        if (this.waitsForOwnCode(owner, tracked, now)) continue;
       }
       tracked.previousVerdict = tracked.sequence === 0 ? null : tracked.verdict;
       tracked.verdict = next;
@@ -281,6 +284,17 @@ export class Detector {
     return false;
   }
 
+  /** What Node made is named only where no code of the service or a package is about to be: that one gets a horizon. */
+  private waitsForOwnCode(owner: OwnerState, tracked: TrackedSite, now: number): boolean {
+    const { stacks, options } = this.memory;
+    if (stacks.isNamableFrame(tracked.frame)) return false;
+    tracked.readySinceMillis ??= now;
+    if (now - tracked.readySinceMillis > options.horizonMillis) return false;
+    return [...owner.evaluations].some(
+      ([frame, { lnE, lnThreshold }]) => stacks.isNamableFrame(frame) && lnE > PROMISING_SHARE * lnThreshold,
+    );
+  }
+
   /** Bytes that live of births in the later half of the owner's exposure, per request. */
   private bytesPerRequest(owner: OwnerState, tracked: TrackedSite, now: number): number {
     const since = halfExposureMillis(owner.clock, now);
@@ -298,9 +312,12 @@ export class Detector {
     return through.length > SAME_SITE_SHARE * living.length;
   }
 
-  private byFunction(samples: readonly StoredSample[]): Map<number, StoredSample[]> {
+  /** @param withNodeFrames without a route, what Node alone made (connections, its timers) names nothing. */
+  private byFunction(samples: readonly StoredSample[], withNodeFrames: boolean): Map<number, StoredSample[]> {
+    const { stacks } = this.memory;
     const samplesOf = new Map<number, StoredSample[]>();
     for (const sample of samples) {
+      if (!withNodeFrames && !stacks.isNamableFrame(stacks.candidatesLeafFirst(sample.stack)[0] ?? -1)) continue;
       // Leaf first: of functions that appear together, the deepest pays the least for the number of hypotheses.
       for (const frame of this.memory.stacks.candidatesLeafFirst(sample.stack)) {
         const own = samplesOf.get(frame);

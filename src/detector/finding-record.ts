@@ -35,7 +35,7 @@ export function toFinding(transition: Transition, context: FindingContext): Find
   const routeName = ownerName(transition.routeKind, transition.route?.name ?? null);
   const plainRouteName = transition.route?.name ?? routeName;
   const siteId = siteIdOf(transition, site, context);
-  const application = transition.applicationFrame;
+  const application = transition.applicationFrames.find((frame) => context.describe(frame).isApplication) ?? null;
   const finding: Finding = {
     schema: FINDING_SCHEMA,
     id: hash([context.service.name, siteId, plainRouteName], 12),

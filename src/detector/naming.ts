@@ -37,7 +37,9 @@ export function nameSites(
 ): NamedSite[] {
   const sites: NamedSite[] = [];
   const taken = new Set<StoredSample>();
-  let candidates = new Map(passing);
+  // Node's own functions name a site only where no other code does.
+  const namable = new Map([...passing].filter(([frame]) => stacks.isNamableFrame(frame)));
+  let candidates = namable.size > 0 ? namable : new Map(passing);
   while (candidates.size > 0 && sites.length < MAX_SITES) {
     const site = deepestHolder(
       candidates,

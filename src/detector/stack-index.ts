@@ -46,8 +46,9 @@ export class StackIndex {
   }
 
   /**
-   * Functions that may be named, root to leaf, each once. Never node: or builtin code; nothing above the first frame of
-   * the service's own code, since a dispatcher that calls every handler holds everything and explains nothing.
+   * Functions that may be named, root to leaf, each once. Never builtin code; nothing above the first frame of the
+   * service's own code, since a dispatcher that calls every handler holds everything and explains nothing. node: code
+   * only where nothing else is on the stack: Node itself made what is kept, such as the text of a body.
    */
   candidatesOf(index: number): readonly number[] {
     const known = this.candidates[index];
@@ -56,8 +57,19 @@ export class StackIndex {
     const firstApplication = stack.findIndex((frame) => isApplicationFile(this.frames[frame]?.file ?? ""));
     const below = firstApplication < 0 ? stack : stack.slice(firstApplication);
     const named = [...new Set(below.filter((frame) => isNamable(this.frames[frame]?.file ?? "")))];
-    this.candidates[index] = named;
-    return named;
+    const candidates = named.length > 0 ? named : this.nodeFramesOf(stack);
+    this.candidates[index] = candidates;
+    return candidates;
+  }
+
+  isNamableFrame(frame: number): boolean {
+    return isNamable(this.frames[frame]?.file ?? "");
+  }
+
+  /** What Node makes for a new connection is kept as long as that is open: no request's work, and no sign of a leak. */
+  private nodeFramesOf(stack: readonly number[]): readonly number[] {
+    const own = stack.filter((frame) => this.frames[frame]?.file.startsWith("node:") === true);
+    return own.some((frame) => this.frames[frame]?.function === "onconnection") ? [] : [...new Set(own)];
   }
 
   /** The same, leaf first. */
@@ -71,13 +83,18 @@ export class StackIndex {
 
   /** The frame of the service's own code nearest to `site` (itself included), seen from there to the root, or null. */
   nearestApplication(index: number, site: number): Frame | null {
+    return this.applicationFrames(index, site)[0] ?? null;
+  }
+
+  /** Frames of the service's own code from `site` (itself included; the leaf when it is not there) to the root. */
+  applicationFrames(index: number, site: number): Frame[] {
     const stack = this.stack(index);
     const at = stack.lastIndexOf(site);
-    for (let i = at < 0 ? stack.length - 1 : at; i >= 0; i--) {
-      const frame = this.frames[stack[i] ?? -1];
-      if (frame !== undefined && isApplicationFile(frame.file)) return frame;
-    }
-    return null;
+    const upToSite = at < 0 ? stack : stack.slice(0, at + 1);
+    return upToSite
+      .toReversed()
+      .flatMap((frame) => this.frames[frame] ?? [])
+      .filter((frame) => isApplicationFile(frame.file));
   }
 
   /** How deep a function lies in a stack (0 = root), its last occurrence; -1 when absent. */

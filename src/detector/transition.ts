@@ -34,7 +34,8 @@ export interface Transition {
   readonly siteInlined: boolean;
   /** Root to leaf, at most 16 frames, of the most common stack. */
   readonly path: readonly Frame[];
-  readonly applicationFrame: Frame | null;
+  /** Functions by whose files are no package's, the likeliest first; source maps may still say otherwise. */
+  readonly applicationFrames: readonly Frame[];
   readonly growth: FindingGrowth;
   readonly evidence: FindingEvidence;
   readonly contrast: FindingContrast;

@@ -51,7 +51,9 @@ export class RouteNames {
     if (path !== undefined) return this.#express(method, raw.baseUrl ?? "", wordsOf(path));
     const http = appContext()?.getValue(RPC_METADATA) as { route?: unknown } | undefined;
     if (typeof http?.route === "string" && http.route !== "") return this.#named(method, http.route);
-    const mayLearn = response.statusCode !== 404 && response.statusCode !== 405 && response.writableFinished;
+    // A stream that the client leaves never finishes, but a handler has begun to answer it.
+    const isAnswered = response.writableFinished || response.headersSent;
+    const mayLearn = response.statusCode !== 404 && response.statusCode !== 405 && isAnswered;
     return this.#plain.routeOf(method, raw.originalUrl ?? raw.url ?? "/", "", mayLearn);
   }
 

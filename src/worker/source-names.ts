@@ -36,7 +36,9 @@ export class SourceNames {
     const { file } = frame;
     // Builtins have no file; `node:` and the names of evaluated code are no paths.
     if (!isAbsolute(file)) return { file, package: "node", original: null, isApplication: false };
-    const folder = packageFolder(file);
+    const original = this.maps.originalPosition(file, frame.line, frame.column);
+    // In a bundle, only the source map knows what is the service's own and what a package's.
+    const folder = packageFolder(file) ?? packageFolder(resolve(this.applicationRoot, original?.file ?? ""));
     const isAgent = file.startsWith(AGENT_CODE);
     const packageName = isAgent
       ? this.packageName(resolve(AGENT_CODE, ".."))
@@ -46,7 +48,7 @@ export class SourceNames {
     return {
       file: this.shortPath(file),
       package: packageName,
-      original: this.shorten(this.maps.originalPosition(file, frame.line, frame.column)),
+      original: this.shorten(original),
       isApplication: packageName === "app",
     };
   }

@@ -27,7 +27,7 @@ for (const [name, family] of Object.entries(LEAKS)) {
       assert.ok(leak !== undefined, `seed ${seed}`);
       assert.equal(leak.route.name, "GET /leak/:id");
       assert.equal(leak.site.function, "remember");
-      assert.equal(leak.applicationFrame.function, "load");
+      assert.equal(leak.applicationFrames[0].function, "load");
     }
   });
 }

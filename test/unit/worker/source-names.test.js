@@ -51,6 +51,19 @@ describe("packages", () => {
     });
   }
 
+  for (const [name, source] of [
+    ["webpack", "webpack://shop/./node_modules/left/lib/a.js"],
+    ["esbuild", "../node_modules/left/lib/a.js"],
+  ]) {
+    it(`of a bundle by ${name}: the package that the source map tells of`, () => {
+      write(`app/dist/${name}.js`, `x\n\n//# sourceMappingURL=${name}.js.map\n`);
+      write(`app/dist/${name}.js.map`, { ...MAP, sources: [source] });
+      const described = names.describe(frame(join(base, `app/dist/${name}.js`), 2, 5));
+      assert.deepEqual([described.package, described.isApplication], ["left@1.2.3", false]);
+      assert.equal(described.original.file, "node_modules/left/lib/a.js");
+    });
+  }
+
   for (const file of ["node:internal/timers", "", "evalmachine.<anonymous>"]) {
     it(`of ${JSON.stringify(file)}: node, under its own name`, () => {
       const described = names.describe(frame(file));
