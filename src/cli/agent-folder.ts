@@ -194,7 +194,7 @@ function bySeriousness(a: Finding, b: Finding): number {
   return (
     SERIOUSNESS.indexOf(a.verdict) - SERIOUSNESS.indexOf(b.verdict) ||
     IMPACTS.indexOf(a.impact) - IMPACTS.indexOf(b.impact) ||
-    (b.growth.bytesPerHour ?? 0) - (a.growth.bytesPerHour ?? 0) ||
+    b.growth.bytesPerHour - a.growth.bytesPerHour ||
     (a.id < b.id ? -1 : 1)
   );
 }

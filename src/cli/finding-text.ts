@@ -81,8 +81,8 @@ function growth({ growth, evidence, outside }: Finding): string {
     const range = `${bytes(growth.bytesPerRequestLow ?? 0)} to ${bytes(growth.bytesPerRequestHigh ?? 0)}`;
     parts.push(`${bytes(growth.bytesPerRequest)}/request (${confidence}: ${range})`);
   }
-  const hourly = `${bytes(growth.bytesPerHourLow ?? 0)} to ${bytes(growth.bytesPerHourHigh ?? 0)}`;
-  parts.push(`${signedBytes(growth.bytesPerHour ?? 0)}/hour (${hourly})`);
+  const hourly = `${bytes(growth.bytesPerHourLow)} to ${bytes(growth.bytesPerHourHigh)}`;
+  parts.push(`${signedBytes(growth.bytesPerHour)}/hour (${hourly})`);
   const requests = growth.requests === null ? "" : ` over ${count(growth.requests)} requests`;
   parts.push(`holds ${bytes(growth.retainedBytes)} in ${count(growth.retainedObjects)} objects${requests}`);
   return `${parts.join("; ")}; estimated from ${count(evidence.samples)} samples`;

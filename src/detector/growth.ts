@@ -90,7 +90,7 @@ export function growthRecord(
   requestsClock: Clock | null,
   startMillis: number,
   endMillis: number,
-): FindingGrowth & { readonly bytesPerHour: number } {
+): FindingGrowth {
   const hours = Math.max(1e-9, (endMillis - startMillis) / HOUR_MILLIS);
   const perHour = rate === null ? 0 : rate.exposure / hours;
   const value = rate ?? { perExposure: 0, low: 0, high: 0, exposure: 0 };

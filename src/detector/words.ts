@@ -62,7 +62,7 @@ function acknowledgement({ acknowledgement: said }: Finding): string {
 
 function rate(finding: Finding): string {
   const { growth } = finding;
-  if (growth.bytesPerRequest === null) return `${bytes(growth.bytesPerHour ?? 0)}/hour`;
+  if (growth.bytesPerRequest === null) return `${bytes(growth.bytesPerHour)}/hour`;
   const low = growth.bytesPerRequestLow ?? 0;
   const high = growth.bytesPerRequestHigh ?? 0;
   return `${bytes(growth.bytesPerRequest)}/request (${Math.round(100 * growth.confidence)} % ${bytes(low)}-${bytes(high)})`;

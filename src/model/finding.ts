@@ -73,10 +73,10 @@ export interface FindingGrowth {
   readonly bytesPerRequestLow: number | null;
   readonly bytesPerRequestHigh: number | null;
   readonly confidence: number;
-  /** Null where the growth is counted, not weighed (`outside.unit` `1`). */
-  readonly bytesPerHour: number | null;
-  readonly bytesPerHourLow: number | null;
-  readonly bytesPerHourHigh: number | null;
+  /** 0 where the growth is counted, not weighed (`outside.unit` is `1`). */
+  readonly bytesPerHour: number;
+  readonly bytesPerHourLow: number;
+  readonly bytesPerHourHigh: number;
   readonly retainedBytes: number;
   readonly retainedObjects: number;
   readonly requests: number | null;
