@@ -6,7 +6,7 @@ import type { VerdictName } from "../model/finding";
 import type { Observation } from "../model/observation";
 import { describeTransition } from "./describe-transition";
 import { DetectorMemory, type DetectorOptions } from "./detector-memory";
-import type { Clock } from "./exposure";
+import { halfExposureMillis } from "./exposure";
 import { type Evaluation, forOrder, Look } from "./hypothesis";
 import { nameBelow } from "./inlining";
 import { judgeLadder, type LadderReading, perHour } from "./ladder";
@@ -60,6 +60,11 @@ export class Detector {
     if (now - this.lastLookMillis < spacing) return [];
     this.lastLookMillis = now;
     return this.look(now);
+  }
+
+  /** Everything remembered, for reading only. */
+  get view(): DetectorMemory {
+    return this.memory;
   }
 
   /** Totals by route and site, for metrics; they start when this is first called. */
@@ -330,8 +335,4 @@ function fingerprintOf(samples: readonly StoredSample[]): string {
 function mostSurvivorsFirst(owner: OwnerState): TrackedSite[] {
   const survivors = (site: TrackedSite): number => owner.evaluations.get(site.frame)?.survivors.length ?? 0;
   return [...owner.tracked.values()].sort((a, b) => survivors(b) - survivors(a));
-}
-
-function halfExposureMillis(clock: Clock, now: number): number {
-  return Math.min(now, clock.timeOf(clock.at(now) / 2));
 }
