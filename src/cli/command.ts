@@ -13,6 +13,8 @@ export const EXIT_PROBLEM = 1;
 export const EXIT_USAGE = 2;
 export const EXIT_UNREADABLE = 3;
 export const EXIT_INTERNAL = 4;
+/** `verify`: more requests are needed to tell. */
+export const EXIT_UNDECIDED = 5;
 
 export type OptionValue = string | boolean | undefined;
 

@@ -3,7 +3,7 @@
  * Must print every number from the record as it stands there; it judges nothing.
  */
 import { sitePosition } from "../detector/words";
-import type { Finding, FindingAlternative, VerdictName } from "../model/finding";
+import type { Finding, FindingAlternative, FindingOutside, VerdictName } from "../model/finding";
 import { type Column, facts, table, wrap } from "./columns";
 import { bytes, count, duration, percent, signedBytes, significant } from "./quantities";
 import type { Style, Terminal } from "./terminal";
@@ -66,7 +66,15 @@ function detailsOf(finding: Finding): [string, string][] {
   return pairs.filter((pair): pair is [string, string] => pair[1] !== null && pair[1] !== "");
 }
 
-function growth({ growth, evidence }: Finding): string {
+/** Growth of a level of the process: no site, no samples. */
+function outsideGrowth({ signal, unit, perHour, perHourLow, perHourHigh, level, startLevel }: FindingOutside): string {
+  const amount = unit === "By" ? bytes : count;
+  const sign = perHour < 0 ? "-" : "+";
+  return `${signal}: ${sign}${amount(Math.abs(perHour))}/hour (${amount(perHourLow)} to ${amount(perHourHigh)}); ${amount(startLevel)} at first, ${amount(level)} now`;
+}
+
+function growth({ growth, evidence, outside }: Finding): string {
+  if (outside !== undefined) return outsideGrowth(outside);
   const parts: string[] = [];
   const confidence = `${significant(growth.confidence * 100)} %`;
   if (growth.bytesPerRequest !== null) {
@@ -80,7 +88,8 @@ function growth({ growth, evidence }: Finding): string {
   return `${parts.join("; ")}; estimated from ${count(evidence.samples)} samples`;
 }
 
-function evidence({ evidence }: Finding): string {
+function evidence({ evidence, outside }: Finding): string {
+  if (outside !== undefined) return `level; held for ${duration(evidence.unrefutedSeconds * SECOND_MILLIS)}`;
   const matured = `${count(evidence.cohortsMatured)} cohorts matured, ${count(evidence.cohortsFreed)} freed`;
   const test = `ln E ${significant(evidence.lnE)} against a threshold of ${significant(evidence.lnThreshold)}`;
   const hypotheses = `${count(evidence.hypotheses)} ${evidence.hypotheses === 1 ? "hypothesis" : "hypotheses"}`;

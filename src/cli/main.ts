@@ -11,9 +11,17 @@ import { doctorCommand } from "./doctor";
 import { replayCommand } from "./replay";
 import { reportCommand } from "./report";
 import { Terminal } from "./terminal";
+import { verifyCommand } from "./verify";
 import { packageVersion } from "./version";
 
-const COMMANDS: readonly Command[] = [reportCommand, diffCommand, replayCommand, ackCommand, doctorCommand];
+const COMMANDS: readonly Command[] = [
+  reportCommand,
+  diffCommand,
+  replayCommand,
+  ackCommand,
+  verifyCommand,
+  doctorCommand,
+];
 
 function generalHelp(): string {
   const width = Math.max(...COMMANDS.map((command) => command.name.length));
@@ -30,7 +38,7 @@ ${list}
   leak-agent --version         the version
 
 Exit codes: 0 no leak, 1 a leak was found (report, replay) or something does not work (doctor),
-2 wrong usage, 3 an input cannot be read, 4 internal error.
+2 wrong usage, 3 an input cannot be read, 4 internal error, 5 undecided (verify).
 `;
 }
 

@@ -2,11 +2,12 @@
 import type { FindingAlternative, FindingContrast, FindingEvidence, RouteKind } from "../model/finding";
 import type { OwnerKind } from "../model/owner";
 import type { DetectorMemory } from "./detector-memory";
+import { forecastLevel } from "./forecast";
 import { contrastRecord, growthRate, growthRecord } from "./growth";
 import { type Evaluation, type HypothesisContext, Look } from "./hypothesis";
 import type { LadderReading } from "./ladder";
 import { ladderAlternatives, ladderEvidence, ladderGrowth } from "./ladder-record";
-import { explainedBy, forecastOf, headroomOf, impactOf } from "./level-trend";
+import { explainedBy, headroomOf, impactOf } from "./level-trend";
 import type { OwnerState, TrackedSite } from "./owner-state";
 import { applicationFramesOf, isLiving, retainedWith } from "./retained";
 import type { StoredSample } from "./sample-store";
@@ -89,7 +90,7 @@ export function describeTransition(
     },
     contrast,
     explained: explainedBy(growth.bytesPerHour, levels, since),
-    forecast: forecastOf(levels, since),
+    forecast: forecastLevel(levels, since),
     alternatives: alternatives(holding.evaluation, ladder, heldMillis, contrast, options.horizonMillis),
     samplingIntervalBytes: memory.intervalBytes,
     labelledRatio: memory.labelledRatio,

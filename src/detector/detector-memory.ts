@@ -71,6 +71,13 @@ export class DetectorMemory {
     return this.routes[owner.route] ?? null;
   }
 
+  /** The owner and clock of a route by its name; null when no request of it was ever counted. */
+  routeNamed(name: string): { readonly owner: OwnerState | null; readonly clock: ExposureClock } | null {
+    const route = this.resolve(this.routes.findIndex((candidate) => candidate.name === name));
+    const clock = this.clocks.get(route);
+    return clock === undefined ? null : { owner: this.owners.get(`route:${route}`) ?? null, clock };
+  }
+
   majorGcCount(thread: number): number {
     return this.gcs.get(thread)?.majorGcCount ?? 0;
   }
@@ -167,7 +174,7 @@ export class DetectorMemory {
   }
 
   /** The latest birth time after which two mark-compacts have completed in this thread. */
-  private decidableMillis(thread: number): number {
+  decidableMillis(thread: number): number {
     const history = this.gcs.get(thread);
     if (history === undefined) return 0;
     for (let i = history.points.length - 1; i >= 0; i--) {

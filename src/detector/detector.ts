@@ -6,11 +6,12 @@ import type { VerdictName } from "../model/finding";
 import type { Observation } from "../model/observation";
 import { describeTransition } from "./describe-transition";
 import { DetectorMemory, type DetectorOptions } from "./detector-memory";
-import type { Clock } from "./exposure";
+import { halfExposureMillis } from "./exposure";
 import { type Evaluation, forOrder, Look } from "./hypothesis";
 import { nameBelow } from "./inlining";
 import { judgeLadder, type LadderReading, perHour } from "./ladder";
 import type { Trend } from "./level-trend";
+import { LevelWatch } from "./level-watch";
 import { type NamedSite, nameSites } from "./naming";
 import type { OwnerState, TrackedSite } from "./owner-state";
 import type { StoredSample } from "./sample-store";
@@ -36,6 +37,7 @@ const SAME_SITE_SHARE = 0.5;
 
 export class Detector {
   private readonly memory: DetectorMemory;
+  private readonly levelWatch: LevelWatch;
   private lastLookMillis = 0;
   /** Most functions that one look tested, over all owners; and those of the present look. */
   private hypothesisCount = 0;
@@ -45,6 +47,7 @@ export class Detector {
 
   constructor(options: DetectorOptions) {
     this.memory = new DetectorMemory(options);
+    this.levelWatch = new LevelWatch(this.memory);
   }
 
   /** Takes one observation in and answers which verdicts changed because of it (or of the time that passed). */
@@ -59,6 +62,11 @@ export class Detector {
     if (now - this.lastLookMillis < spacing) return [];
     this.lastLookMillis = now;
     return this.look(now);
+  }
+
+  /** Everything remembered, for reading only. */
+  get view(): DetectorMemory {
+    return this.memory;
   }
 
   /** Totals by route and site, for metrics; they start when this is first called. */
@@ -76,6 +84,7 @@ export class Detector {
     const transitions: Transition[] = [];
     const { owners, store } = this.memory;
     this.testedInLook = 0;
+    this.levelWatch.lookAtLevel(now);
     const ladders = this.memory.ladders.readings((key) => owners.get(key)?.clock ?? null, now);
     for (const owner of owners.values()) {
       store.pruneDeaths(owner.key, halfExposureMillis(owner.clock, now));
@@ -83,6 +92,7 @@ export class Detector {
       if (store.of(owner.key).size < MINIMUM_SAMPLES && owner.tracked.size === 0 && own.length === 0) continue;
       this.lookAt(owner, own, now, transitions);
     }
+    transitions.push(...this.levelWatch.lookOutside(now));
     return transitions;
   }
 
@@ -198,11 +208,13 @@ export class Detector {
     current: ReadonlySet<number>,
     now: number,
   ): VerdictName | null {
-    const supported = this.supportedVerdict(owner, tracked, now);
+    const supported = this.levelWatch.escalate(this.supportedVerdict(owner, tracked, now), owner, tracked, now);
     if (supported !== "watch") tracked.isSpent = false;
     if (tracked.isSpent) return null;
     const standing = isStanding(tracked.verdict);
-    const weakens = (tracked.verdict === "leak" && supported !== "leak") || (standing && supported === "watch");
+    const weakens =
+      (tracked.verdict === "leak" && supported !== "leak" && supported !== "urgent") ||
+      (standing && supported === "watch");
     const isNamed = current.has(tracked.namedFrame) || tracked.ladder !== null;
     if (supported !== null && !weakens && (standing || isNamed)) {
       tracked.brokenSinceMillis = null;
@@ -217,6 +229,7 @@ export class Detector {
     // Still over threshold, but for a while now another function names the same samples better.
     if (supported !== null && tracked.verdict === "watch") return "inconclusive";
     if (supported !== "watch") return "retracted";
+    if (tracked.verdict === "urgent") return "watch"; // The level has calmed down; the site is what it was before.
     if (!isRefuted(owner.evaluations.get(tracked.frame) ?? null)) return null;
     tracked.isSpent = true;
     return "retracted";
@@ -339,8 +352,4 @@ function fingerprintOf(samples: readonly StoredSample[]): string {
 function mostSurvivorsFirst(owner: OwnerState): TrackedSite[] {
   const survivors = (site: TrackedSite): number => owner.evaluations.get(site.frame)?.survivors.length ?? 0;
   return [...owner.tracked.values()].sort((a, b) => survivors(b) - survivors(a));
-}
-
-function halfExposureMillis(clock: Clock, now: number): number {
-  return Math.min(now, clock.timeOf(clock.at(now) / 2));
 }

@@ -125,3 +125,8 @@ export function upperBound(values: readonly number[], value: number): number {
   }
   return low;
 }
+
+/** When half of the exposure so far had passed. */
+export function halfExposureMillis(clock: Clock, now: number): number {
+  return Math.min(now, clock.timeOf(clock.at(now) / 2));
+}

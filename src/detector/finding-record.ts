@@ -9,6 +9,7 @@ import {
 } from "../model/finding";
 import type { Frame } from "../model/observation";
 import { ownerName } from "../model/owner";
+import { outsideNextStep, outsideText } from "./outside-finding";
 import type { Transition } from "./transition";
 import { findingText, nextStep } from "./words";
 
@@ -80,6 +81,7 @@ export function toFinding(transition: Transition, context: FindingContext): Find
     contrast: transition.contrast,
     explained: transition.explained,
     forecast: transition.forecast,
+    ...(transition.outside === undefined ? {} : { outside: transition.outside }),
     alternatives: transition.alternatives,
     retainer: null,
     fix: null,
@@ -87,6 +89,11 @@ export function toFinding(transition: Transition, context: FindingContext): Find
     nextStep: "",
     text: "",
   };
+  const { outside } = finding;
+  if (outside !== undefined) {
+    const refutedBy = "a level that stops growing";
+    return { ...finding, refutedBy, nextStep: outsideNextStep(finding, outside), text: outsideText(finding, outside) };
+  }
   return { ...finding, nextStep: nextStep(finding), text: findingText(finding, transition.requestedGcCount) };
 }
 

@@ -1,5 +1,5 @@
 /** Pure. Owns the memory level over time: its trend, what a site explains of it, and when it meets the limit. */
-import type { FindingExplained, FindingForecast, Impact } from "../model/finding";
+import type { FindingExplained, Impact } from "../model/finding";
 import type { LevelReading } from "../model/observation";
 
 const HOUR_MILLIS = 3_600_000;
@@ -40,8 +40,29 @@ export class LevelHistory {
       this.spacingMillis = (end.timeMillis - first.timeMillis) / this.readings.length;
   }
 
+  /** When the first reading was taken; thinning keeps it. */
+  firstMillis(): number | null {
+    return this.readings[0]?.timeMillis ?? null;
+  }
+
   latest(): LevelReading | null {
     return this.readings[this.readings.length - 1] ?? null;
+  }
+
+  /** @param of which level; null readings are left out. */
+  series(
+    of: (reading: LevelReading) => number | null,
+    sinceMillis: number,
+  ): { readonly times: readonly number[]; readonly values: readonly number[] } {
+    const times: number[] = [];
+    const values: number[] = [];
+    for (const reading of this.readings) {
+      const value = of(reading);
+      if (value === null || reading.timeMillis < sinceMillis) continue;
+      times.push(reading.timeMillis);
+      values.push(value);
+    }
+    return { times, values };
   }
 
   /** @param of which level; null readings are left out. @returns null with fewer than six readings since the start. */
@@ -104,36 +125,23 @@ export interface Headroom {
 
 /** The nearer of the usable heap limit and the container's limit; null before the first mark-compact. */
 export function headroomOf(level: LevelReading | null): Headroom | null {
-  if (level === null || level.postGcHeapBytes === null) return null;
-  const heap: Headroom = {
-    limit: "heap",
-    bytes: Math.max(0, USABLE_HEAP_SHARE * level.heapLimitBytes - level.postGcHeapBytes),
-  };
-  if (level.cgroupBytes === null || level.cgroupLimitBytes === null) return heap;
-  const cgroup: Headroom = { limit: "cgroup", bytes: Math.max(0, level.cgroupLimitBytes - level.cgroupBytes) };
-  return cgroup.bytes < heap.bytes ? cgroup : heap;
+  let nearest: Headroom | null = null;
+  for (const headroom of headroomsOf(level)) {
+    if (nearest === null || headroom.bytes < nearest.bytes) nearest = headroom;
+  }
+  return nearest;
 }
 
-/** First passage of the level's trend through the limit, in hours; quantiles beyond 30 days are null. */
-export function forecastOf(levels: LevelHistory, sinceMillis: number): FindingForecast | null {
-  const headroom = headroomOf(levels.latest());
-  if (headroom === null) return null;
-  const trend = levels.trend(
-    headroom.limit === "heap" ? (reading) => reading.postGcHeapBytes : (reading) => reading.cgroupBytes,
-    sinceMillis,
-  );
-  if (trend === null) return null;
-  const hours = (slope: number): number | null => {
-    const value = slope <= 0 ? Number.POSITIVE_INFINITY : headroom.bytes / slope;
-    return value > 30 * 24 ? null : value;
-  };
-  return {
-    limit: headroom.limit,
-    headroomBytes: Math.round(headroom.bytes),
-    hoursP10: hours(trend.high),
-    hoursP50: hours(trend.bytesPerHour),
-    hoursP90: hours(trend.low),
-  };
+/** The limits that there are; none before the first mark-compact. Each thread has a heap limit of its own. */
+export function headroomsOf(level: LevelReading | null): Headroom[] {
+  if (level === null) return [];
+  const heapBytes = level.fullestHeapBytes === undefined ? level.postGcHeapBytes : level.fullestHeapBytes;
+  if (heapBytes === null) return [];
+  const limit = level.fullestHeapLimitBytes ?? level.heapLimitBytes;
+  const headrooms: Headroom[] = [{ limit: "heap", bytes: Math.max(0, USABLE_HEAP_SHARE * limit - heapBytes) }];
+  if (level.cgroupBytes !== null && level.cgroupLimitBytes !== null)
+    headrooms.push({ limit: "cgroup", bytes: Math.max(0, level.cgroupLimitBytes - level.cgroupBytes) });
+  return headrooms;
 }
 
 export function impactOf(bytesPerHour: number, headroom: Headroom | null): Impact {

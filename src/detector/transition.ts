@@ -6,6 +6,7 @@ import type {
   FindingExplained,
   FindingForecast,
   FindingGrowth,
+  FindingOutside,
   Impact,
   RouteKind,
   VerdictName,
@@ -41,6 +42,7 @@ export interface Transition {
   readonly contrast: FindingContrast;
   readonly explained: FindingExplained;
   readonly forecast: FindingForecast | null;
+  readonly outside?: FindingOutside;
   readonly alternatives: readonly FindingAlternative[];
   readonly samplingIntervalBytes: number;
   readonly labelledRatio: number | null;

@@ -13,6 +13,7 @@ import {
   type LifeOpening,
   type LifeRecord,
   type LifeSeries,
+  seriesKey,
 } from "../model/life";
 import { type AgentFolder, basicTime, parseBasicTime } from "./folder";
 
@@ -67,14 +68,6 @@ class LifeState {
       ...findings,
     ];
   }
-}
-
-/** Same site, same route, whatever the line numbers. */
-export function seriesKey({ kind, route, site }: Pick<LifeSeries, "kind" | "route" | "site">): string {
-  return JSON.stringify([
-    route === null ? kind : route,
-    site === null ? null : [site.package, site.file, site.function],
-  ]);
 }
 
 export class LifeWriter {

@@ -73,6 +73,7 @@ export interface FindingGrowth {
   readonly bytesPerRequestLow: number | null;
   readonly bytesPerRequestHigh: number | null;
   readonly confidence: number;
+  /** 0 where the growth is counted, not weighed (`outside.unit` is `1`). */
   readonly bytesPerHour: number;
   readonly bytesPerHourLow: number;
   readonly bytesPerHourHigh: number;
@@ -167,6 +168,26 @@ export interface FindingFix {
   readonly movedTo: string | null;
 }
 
+export type OutsideSignal = "array-buffers" | "external" | "native" | "open-files" | "modules" | "heap";
+
+/** Growth that shows in a level of the process and at no site (`evidence.method` is `level`). */
+export interface FindingOutside {
+  /**
+   * `external`: what V8's objects hold outside the heap, without ArrayBuffers. `native`: RSS without heap and external.
+   * `heap`: the JS heap after mark-compacts, where no site explains its growth.
+   */
+  readonly signal: OutsideSignal;
+  readonly unit: "By" | "1";
+  readonly perHour: number;
+  /** About 80 % of the pairwise slopes' range (Theil-Sen). */
+  readonly perHourLow: number;
+  readonly perHourHigh: number;
+  /** Now, and when the growth that is judged began. */
+  readonly level: number;
+  readonly startLevel: number;
+  readonly startTime: string;
+}
+
 /** One line per TRANSITION of a verdict in `findings.jsonl`. */
 export interface Finding {
   readonly schema: typeof FINDING_SCHEMA;
@@ -193,6 +214,8 @@ export interface Finding {
   readonly contrast: FindingContrast;
   readonly explained: FindingExplained;
   readonly forecast: FindingForecast | null;
+  /** Left out where a site is named. */
+  readonly outside?: FindingOutside;
   readonly alternatives: readonly FindingAlternative[];
   readonly retainer: null;
   /** Set when a later build was compared with the one that leaked. */

@@ -46,6 +46,8 @@ export interface LifeSite {
   readonly package: string;
   readonly file: string;
   readonly function: string;
+  /** The function that holds the evidence where V8 has inlined the site into it; null: the site itself. */
+  readonly holder: { readonly file: string; readonly function: string } | null;
   /** Names of up to three functions that end in the site: part of the finding's id. */
   readonly functions: readonly string[];
 }
@@ -70,9 +72,11 @@ export interface LifeSeries {
   /** Cohorts that matured, and mature cohorts that were freed, whenever born. */
   readonly matured: number;
   readonly freed: number;
+  /** Cohorts born in that time of which more than half is alive. */
+  readonly survivors: number;
   /** Surviving samples born in each quarter of the exposure. */
   readonly quarters: readonly [number, number, number, number];
-  /** Estimated bytes of the survivors, and the sampling variance of that sum. */
+  /** Estimated bytes of the survivors born in that time, and the variance of that sum (sampling, and from time to time). */
   readonly bytes: number;
   readonly varianceBytes2: number;
   /** Everything alive at the site now, whenever born. */
@@ -99,3 +103,12 @@ export type LastWord =
   | { readonly type: "exit"; readonly code: number; readonly timeMillis: number }
   | { readonly type: "heap-limit" }
   | { readonly type: "signal"; readonly name: string };
+
+/** Same site, same route, whatever the line numbers and the package's version. */
+export function seriesKey({ kind, route, site }: Pick<LifeSeries, "kind" | "route" | "site">): string {
+  return JSON.stringify([route === null ? kind : route, site === null ? null : siteKeyOf(site)]);
+}
+
+export function siteKeyOf({ package: name, file, function: named }: Omit<LifeSite, "functions" | "holder">): string {
+  return JSON.stringify([name, file, named]);
+}

@@ -87,6 +87,9 @@ export interface MemoryReading {
   readonly heapLimitBytes: number;
   readonly externalBytes: number;
   readonly arrayBuffersBytes: number;
+  readonly heapTotalBytes?: number;
+  /** Entries of `require.cache`. */
+  readonly moduleCount?: number;
 }
 
 /** Totals of what the probe did and what it had to drop. */

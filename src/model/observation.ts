@@ -52,9 +52,20 @@ export interface LevelReading {
   readonly heapLimitBytes: number;
   readonly externalBytes: number;
   readonly rssBytes: number;
-  /** `memory.current - inactive_file` and `memory.max` of the container; null where there is none. */
+  /** `memory.current - inactive_file` and the limit of the group nearest its limit; null where there is none. */
   readonly cgroupBytes: number | null;
   readonly cgroupLimitBytes: number | null;
+  /** Post-GC heap and limit of the thread that is nearest its own limit; left out by older agents. */
+  readonly fullestHeapBytes?: number | null;
+  readonly fullestHeapLimitBytes?: number;
+  /** Part of `externalBytes`. */
+  readonly arrayBuffersBytes?: number;
+  /** What V8 has from the system for the JS heaps of all threads. */
+  readonly heapTotalBytes?: number | null;
+  /** Entries of `require.cache`, all threads. */
+  readonly moduleCount?: number | null;
+  /** Files, sockets and pipes of the process. */
+  readonly openFileCount?: number | null;
 }
 
 export interface Observation {

@@ -20,6 +20,7 @@ import { RowQueue } from "./row-queue";
 
 const STACK_DEPTH = 64;
 const MAX_WINDOWS = 1_024;
+const MODULE_COUNT_MILLIS = 10_000;
 const MAX_REQUEST_ROWS = 4_096;
 const FOREIGN_FIX =
   "V8 has one sampling heap profiler per thread: switch the other tool's heap profiling off, or this agent with LEAK_AGENT_ENABLED=0";
@@ -273,5 +274,20 @@ function readMemory(): MemoryReading {
     heapLimitBytes: getHeapStatistics().heap_size_limit,
     externalBytes: usage.external,
     arrayBuffersBytes: usage.arrayBuffers,
+    heapTotalBytes: usage.heapTotal,
+    moduleCount: countModules(),
   };
+}
+
+let moduleCount = 0;
+let modulesDueMillis = 0;
+
+/** 3,000 modules took 0.7 ms: counted now and then. */
+function countModules(): number {
+  const now = Date.now();
+  if (now >= modulesDueMillis) {
+    moduleCount = Object.keys(require.cache).length;
+    modulesDueMillis = now + MODULE_COUNT_MILLIS;
+  }
+  return moduleCount;
 }

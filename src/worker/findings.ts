@@ -20,6 +20,8 @@ const MAX_FOLLOWED = 1_000;
 const SILENCEABLE: readonly VerdictName[] = ["watch", "saturating", "leak", "urgent"];
 
 interface Followed {
+  /** It stands from an earlier life: that the evidence builds up again is no news. */
+  readonly isCarried?: boolean;
   /** As the detector has it. */
   readonly actual: Finding;
   /** As people were told. */
@@ -48,13 +50,20 @@ export class Findings {
   change(actual: Finding): Finding[] {
     const nowMillis = Date.parse(actual.time);
     this.acknowledgements?.look(nowMillis);
-    const before = this.followed.get(actual.id)?.told ?? null;
-    return this.tellAs(actual, this.acknowledgementOf(actual, nowMillis), before, actual.time);
+    const known = this.followed.get(actual.id);
+    const before = known?.told ?? null;
+    if (known?.isCarried === true && actual.verdict === "watch") return [];
+    return this.tellAs(withFirstBuild(actual, before), this.acknowledgementOf(actual, nowMillis), before, actual.time);
   }
 
   /** Takes in what people were told by an earlier worker of this life, or an earlier life. */
   remember(finding: Finding): void {
     this.follow({ actual: finding, told: finding });
+  }
+
+  /** An alarm of an earlier life: it stands until something ends it. */
+  carry(finding: Finding): void {
+    this.follow({ actual: finding, told: finding, isCarried: true });
   }
 
   /** Looks at the files of acknowledgements: new ones silence, withdrawn and expired ones alarm again. */
@@ -143,4 +152,10 @@ export class Findings {
       this.log.warn("LEAK_AGENT_FINDING", message, fields);
     else this.log.info(message, fields);
   }
+}
+
+/** The build in which it was first found. */
+function withFirstBuild(finding: Finding, before: Finding | null): Finding {
+  const firstBuildId = before?.service.firstBuildId ?? null;
+  return firstBuildId === null ? finding : { ...finding, service: { ...finding.service, firstBuildId } };
 }

@@ -19,6 +19,7 @@ import { dropsOf } from "./drops";
 import { Findings } from "./findings";
 import { LevelReader } from "./level";
 import type { LifeJournal } from "./life-journal";
+import { LifeWatch } from "./life-watch";
 import type { CaptureOutcome, LiveSamples } from "./live-samples";
 import type { AgentLog } from "./log";
 import type { ProfileExport } from "./profile-export";
@@ -66,6 +67,7 @@ export class Pipeline {
   private readonly names: SourceNames;
   /** Metrics and log events; null without an endpoint for them. */
   readonly telemetry: Telemetry | null;
+  private readonly lives: LifeWatch | null;
   private readonly level: LevelReader;
   private readonly log: AgentLog;
   private readonly processId: number;
@@ -110,6 +112,7 @@ export class Pipeline {
     const acknowledgements = new Acknowledgements(acknowledgementFiles(settings, applicationRoot), options.log);
     this.findings = new Findings(options.folder, options.log, () => this.findingContext(), acknowledgements);
     this.telemetry = this.createTelemetry();
+    this.lives = this.createLifeWatch();
     this.profiles = new Profiles(options.folder, {
       horizonMillis: settings.horizonMillis,
       processId: this.processId,
@@ -267,8 +270,8 @@ export class Pipeline {
     this.telemetry?.totals.noteDrops("samples", `${report.thread}.${report.epoch}`, live.droppedSamples);
     this.telemetry?.totals.noteDrops("ledger_rows", `${report.thread}.${report.epoch}`, live.droppedRows);
     if (outcome === null) return;
-    this.profiles.offer(this.lives(), report.timeMillis, leak);
-    this.options.profileExport?.offer(this.lives(), report.timeMillis, leak);
+    this.profiles.offer(this.liveSamples(), report.timeMillis, leak);
+    this.options.profileExport?.offer(this.liveSamples(), report.timeMillis, leak);
   }
 
   private outline(
@@ -295,6 +298,7 @@ export class Pipeline {
       this.options.journal?.noteLevel(observation.level, observation.timeMillis);
       const findings = [
         ...this.findings.record(this.detector.observe(observation)),
+        ...this.lifeFindings(observation.timeMillis),
         ...this.findings.review(observation.timeMillis),
       ];
       for (const finding of findings) this.options.journal?.noteFinding(finding);
@@ -308,6 +312,26 @@ export class Pipeline {
       });
       return false;
     }
+  }
+
+  private createLifeWatch(): LifeWatch | null {
+    const { journal } = this.options;
+    if (journal === undefined || journal === null) return null;
+    const lives = new LifeWatch({
+      journal,
+      detector: this.detector,
+      describe: (frame) => this.names.describe(frame),
+      service: () => this.findingContext().service,
+    });
+    for (const finding of lives.standing) {
+      this.findings.carry(finding);
+      this.telemetry?.standing(finding);
+    }
+    return lives;
+  }
+
+  private lifeFindings(nowMillis: number): Finding[] {
+    return (this.lives?.look(nowMillis) ?? []).flatMap((finding) => this.findings.change(finding));
   }
 
   private decode(report: ProbeReport): Capture | null {
@@ -363,7 +387,7 @@ export class Pipeline {
     return thread;
   }
 
-  private lives(): LiveSamples[] {
+  private liveSamples(): LiveSamples[] {
     const ordered = [...this.threads.values()].sort((a, b) => a.thread - b.thread);
     return ordered.flatMap((thread) => thread.live ?? []);
   }

@@ -74,6 +74,7 @@ class SimulatedLife {
     const sampledShare = weights.reduce((sum, weight) => sum + weight, 0) / weights.length;
     return {
       ...population,
+      node: this.tree.nodeOf(population.path),
       weights,
       samplesPerUnit: (population.bytesPerUnit / meanSize) * sampledShare,
       random: new Random(this.random.state ^ (0x2545f491 + 7919 * index)),
@@ -125,7 +126,7 @@ class SimulatedLife {
             bornMillis,
             sizeBytes,
             diesMillis: population.life(birth),
-            node: this.tree.nodeOf(population.paths === undefined ? population.path : random.pick(population.paths)),
+            node: population.node,
             route: population.route,
             isAfterResponse: population.isAfterResponse === true,
           });
@@ -327,7 +328,7 @@ function treeOf(owners) {
       parentId = id;
     }
   };
-  for (const { path, paths } of owners) for (const each of paths ?? [path]) add(each);
+  for (const { path } of owners) add(path);
   return { nodes, nodeOf: (path) => idByPath.get(`\n${path.join("\n")}`) };
 }
 

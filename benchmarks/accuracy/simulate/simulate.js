@@ -29,6 +29,8 @@ exit code: 0 the goals of docs/accuracy.md are met by these runs, 1 not, 2 wrong
 /** A process life of two weeks: long enough for the slowest leaks, short enough for a service that is deployed. */
 const WEEKS_PER_RUN = 2;
 const COVERAGE_GOAL = 0.93;
+/** With fewer intervals a share of 93 % cannot be told from one of 98 %: printed, not judged. */
+const COVERAGE_MINIMUM = 100;
 
 async function main() {
   const options = readOptions(process.argv.slice(2));
@@ -63,10 +65,13 @@ async function main() {
   if (hasExtras) process.stdout.write(`\n${renderDelays(delays)}\n\n${renderStory(story)}\n\n`);
   process.stdout.write(`${speed(all, Date.now() - started)}\n`);
   const goals = goalsOf(total, story);
-  for (const goal of goals) process.stdout.write(`${goal.met ? "met    " : "NOT MET"}  ${goal.text}\n`);
+  for (const goal of goals)
+    process.stdout.write(
+      `${{ true: "met", false: "NOT MET", null: "too few to tell" }[goal.met].padEnd(16)}${goal.text}\n`,
+    );
   if (options.json !== undefined)
     writeJson(options, { total, goals, families: summaries, delays, story, runs: results });
-  return goals.every((goal) => goal.met) ? 0 : 1;
+  return goals.some((goal) => goal.met === false) ? 1 : 0;
 }
 
 function readOptions(args) {
@@ -167,7 +172,7 @@ function goalsOf(total, story) {
     });
   if (total.intervals > 0)
     goals.push({
-      met: total.covered / total.intervals >= COVERAGE_GOAL,
+      met: total.intervals < COVERAGE_MINIMUM ? null : total.covered / total.intervals >= COVERAGE_GOAL,
       text: `95 % intervals cover ${((100 * total.covered) / total.intervals).toFixed(1)} % (goal: ${100 * COVERAGE_GOAL} %)`,
     });
   if (story.length > 0)

@@ -82,6 +82,31 @@ test("a leak that stops and is freed is retracted", () => {
   assert.equal(verdicts.at(-1), "retracted");
 });
 
+test("a verdict weakens only when it has been contradicted for a third of the horizon", () => {
+  const transitions = run({ lifeSeconds: (t) => 95 - Math.min(t, 94), seconds: 240 }, 2);
+  const own = transitions.filter((transition) => transition.site.function === "remember");
+  const leak = own.find((transition) => transition.verdict === "leak");
+  const weaker = own.find((transition) => transition.previousVerdict === "leak");
+  const seconds = ({ timeMillis }) => (timeMillis - 1_000_000) / 1_000;
+  // Everything dies 95 s after the start: until then nothing speaks against it.
+  assert.ok(seconds(leak) < 95, `${seconds(leak)}`);
+  assert.ok(seconds(weaker) >= 95 + 10, `withdrawn after ${seconds(weaker)} s, ${weaker.verdict}`);
+});
+
+test("a cache with a time to live of two horizons is withdrawn soon after its first entries expire (seeds 1-4)", () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const own = run({ lifeSeconds: () => 60, seconds: 150, samplesPerSecond: 4 }, seed).filter(
+      (transition) => transition.site.function === "remember",
+    );
+    const withdrawn = own.find((transition) => transition.previousVerdict === "leak");
+    assert.ok(own.some((transition) => transition.verdict === "leak") && withdrawn !== undefined, `seed ${seed}`);
+    const after = (withdrawn.timeMillis - 1_000_000) / 1_000;
+    assert.ok(after < 90, `seed ${seed}: withdrawn after ${after} s`);
+    const survival = withdrawn.alternatives.find(({ statistic }) => statistic === "survivalRatio");
+    assert.equal(survival?.rejected, false, `seed ${seed}`);
+  }
+});
+
 test("one site that leaks on two routes is one finding, named after the one that retains more (seeds 1-4)", () => {
   for (let seed = 1; seed <= 4; seed++) {
     const transitions = run({ lifeSeconds: () => FOREVER, samplesPerSecond: 6, otherShare: 0.3 }, seed);

@@ -95,3 +95,84 @@ describe("the level of the process", () => {
     assert.equal(machine({}).read(0, { postMajorHeapBytes: 0 }, MEMORY).postGcHeapBytes, null);
   });
 });
+
+describe("the container's limit", () => {
+  const container = (files) => machine({ "proc/self/cgroup": "0::/pod/app\n", ...files });
+
+  it("is that of the group with least room, not of the one with the smallest limit", () => {
+    const level = container({
+      "sys/fs/cgroup/pod/app/memory.current": "100\n",
+      "sys/fs/cgroup/pod/app/memory.max": "800\n",
+      "sys/fs/cgroup/pod/memory.current": "900\n",
+      "sys/fs/cgroup/pod/memory.max": "1000\n",
+    });
+    assert.deepEqual(cgroupOf(level.read(0, GC, MEMORY)), [900, 1_000]);
+  });
+
+  it("is memory.high where that comes first", () => {
+    const level = container({
+      "sys/fs/cgroup/pod/app/memory.current": "100\n",
+      "sys/fs/cgroup/pod/app/memory.max": "800\n",
+      "sys/fs/cgroup/pod/app/memory.high": "600\n",
+    });
+    assert.deepEqual(cgroupOf(level.read(0, GC, MEMORY)), [100, 600]);
+  });
+
+  it("is read anew each time", () => {
+    const root = fs.mkdtempSync(join(base, "root-"));
+    const write = (name, text) => {
+      fs.mkdirSync(dirname(join(root, name)), { recursive: true });
+      fs.writeFileSync(join(root, name), text);
+    };
+    write("proc/self/cgroup", "0::/\n");
+    write("sys/fs/cgroup/memory.current", "100\n");
+    write("sys/fs/cgroup/memory.max", "800\n");
+    const level = new LevelReader(root, () => 77);
+    assert.deepEqual(cgroupOf(level.read(0, GC, MEMORY)), [100, 800]);
+    write("sys/fs/cgroup/memory.max", "1600\n");
+    assert.deepEqual(cgroupOf(level.read(0, GC, MEMORY)), [100, 1_600]);
+  });
+
+  it("is found below the mount of the memory controller: hybrid setups, and a container's own group as the root", () => {
+    const hybrid = machine({
+      "proc/self/cgroup": "4:memory:/docker/abc/app\n0::/\n",
+      "proc/self/mountinfo":
+        "30 23 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n31 23 0:28 /docker/abc /sys/fs/cgroup/mem rw,nosuid - cgroup cgroup rw,memory\n",
+      "sys/fs/cgroup/mem/app/memory.usage_in_bytes": "50\n",
+      "sys/fs/cgroup/mem/app/memory.limit_in_bytes": "70\n",
+    });
+    assert.deepEqual(cgroupOf(hybrid.read(0, GC, MEMORY)), [50, 70]);
+  });
+});
+
+describe("the levels outside the heap", () => {
+  it("are summed over threads; the heap limit is that of the thread nearest its own", () => {
+    const level = machine({});
+    const memory = { ...MEMORY, heapTotalBytes: 20, moduleCount: 3 };
+    level.read(0, { postMajorHeapBytes: 100 }, memory);
+    const read = level.read(4, { postMajorHeapBytes: 90 }, { ...memory, heapLimitBytes: 100 });
+    assert.equal(read.externalBytes, 10);
+    assert.equal(read.arrayBuffersBytes, 4);
+    assert.equal(read.heapTotalBytes, 40);
+    assert.equal(read.moduleCount, 6);
+    assert.deepEqual([read.fullestHeapBytes, read.fullestHeapLimitBytes], [90, 100]);
+  });
+
+  it("count open files, and not more often than once a second", () => {
+    let now = 1_000;
+    const root = fs.mkdtempSync(join(base, "root-"));
+    fs.mkdirSync(join(root, "proc/self/fd"), { recursive: true });
+    fs.writeFileSync(join(root, "proc/self/fd/1"), "");
+    const level = new LevelReader(
+      root,
+      () => 77,
+      () => now,
+    );
+    assert.equal(level.read(0, GC, MEMORY).openFileCount, 1);
+    fs.writeFileSync(join(root, "proc/self/fd/2"), "");
+    assert.equal(level.read(0, GC, MEMORY).openFileCount, 1);
+    now += 1_000;
+    assert.equal(level.read(0, GC, MEMORY).openFileCount, 2);
+    assert.equal(machine({}).read(0, GC, MEMORY).openFileCount, null);
+  });
+});

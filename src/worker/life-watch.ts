@@ -1,0 +1,211 @@
+/**
+ * Runs on the agent's worker thread. Owns what this life writes down for the next ones, and what it makes of the lives
+ * before: leaks that stand, and whether this build has fixed them.
+ */
+import type { Detector } from "../detector/detector";
+import type { Clock } from "../detector/exposure";
+import { ANONYMOUS_FUNCTION, type DescribedFrame } from "../detector/finding-record";
+import { checkFix, looksDue } from "../detector/fix-check";
+import { fixQuestionOf, keysOf, withFix } from "../detector/fix-question";
+import { lifeNumbers } from "../detector/life-series";
+import type { OwnerState } from "../detector/owner-state";
+import type { SiteSummary } from "../detector/summary";
+import type { PastLife } from "../export/life-file";
+import type { Finding, FindingService } from "../model/finding";
+import { type LifeSeries, type LifeSite, siteKeyOf } from "../model/life";
+import type { Frame } from "../model/observation";
+import type { OwnerKind } from "../model/owner";
+import type { LifeJournal } from "./life-journal";
+
+/** Records of the numbers within one horizon, and the bounds of their spacing. */
+const RECORDS_PER_HORIZON = 24;
+const MIN_SPACING_MILLIS = 1_000;
+const MAX_SPACING_MILLIS = 600_000;
+/** Sites whose numbers are kept in one life. */
+const MAX_SITES = 40;
+const ALARMS = ["leak", "urgent"];
+
+export interface LifeWatchOptions {
+  readonly journal: Pick<LifeJournal, "past" | "opening" | "noteSeries">;
+  readonly detector: Detector;
+  readonly describe: (frame: Frame) => DescribedFrame;
+  readonly service: () => Omit<FindingService, "threadId">;
+}
+
+/** A site of a route, as lives name it. */
+interface Place {
+  readonly kind: OwnerKind;
+  readonly route: string | null;
+  readonly site: LifeSite;
+}
+
+interface OpenCheck {
+  readonly finding: Finding;
+  looksDone: number;
+}
+
+export class LifeWatch {
+  private readonly checks = new Map<string, OpenCheck>();
+  private readonly carried = new Map<string, Place>();
+  private readonly frames = new Map<string, { readonly frames: Set<number>; scanned: number }>();
+  private readonly spacingMillis: number;
+  private recordedMillis = Number.NEGATIVE_INFINITY;
+  /** Alarms of earlier lives that nothing has ended. */
+  readonly standing: readonly Finding[];
+
+  constructor(private readonly options: LifeWatchOptions) {
+    const { past, opening } = options.journal;
+    const earlier = past.filter((life) => life.opening.service === opening.service);
+    this.spacingMillis = Math.min(
+      MAX_SPACING_MILLIS,
+      Math.max(MIN_SPACING_MILLIS, opening.horizonMillis / RECORDS_PER_HORIZON),
+    );
+    this.standing = standingOf(earlier);
+    for (const finding of this.standing) {
+      if (finding.service.buildId !== opening.buildId) this.checks.set(finding.id, { finding, looksDone: 0 });
+    }
+    for (const { kind, route, site } of earlier.slice(-MAX_SITES).flatMap((life) => life.series)) {
+      if (site !== null && this.carried.size < MAX_SITES)
+        this.carried.set(placeKey({ route, kind, site }), { kind, route, site });
+    }
+  }
+
+  /** @returns findings of earlier builds whose fix is decided now. */
+  look(nowMillis: number): Finding[] {
+    if (nowMillis - this.recordedMillis < this.spacingMillis) return [];
+    this.recordedMillis = nowMillis;
+    const series = this.seriesNow(nowMillis);
+    this.options.journal.noteSeries(series);
+    return this.checkFixes(series, nowMillis);
+  }
+
+  /** Numbers of every site that this life or an earlier one has noticed, and of their routes. */
+  private seriesNow(nowMillis: number): LifeSeries[] {
+    const places = new Map<string, Place>(this.carried);
+    for (const summary of this.options.detector.summary(MAX_SITES, new Set()).sites) {
+      const place = this.placeOf(summary);
+      places.set(placeKey(place), place);
+    }
+    const series = [...places.values()].flatMap((place) => this.numbersOf(place, nowMillis) ?? []);
+    const routes = new Map([...places.values()].map((place) => [place.route ?? place.kind, place]));
+    for (const { kind, route } of routes.values()) {
+      const owner = this.ownerOf(kind, route);
+      const numbers = owner === null ? null : lifeNumbers(this.memory, owner.owner, owner.clock, null, nowMillis);
+      if (numbers !== null) series.push({ kind, route, site: null, ...numbers });
+    }
+    return series;
+  }
+
+  private get memory(): Detector["view"] {
+    return this.options.detector.view;
+  }
+
+  private numbersOf(place: Place, nowMillis: number): LifeSeries | null {
+    const { kind, route, site } = place;
+    const owner = this.ownerOf(kind, route);
+    if (owner === null) return null;
+    const numbers = lifeNumbers(this.memory, owner.owner, owner.clock, this.framesOf(site), nowMillis);
+    return numbers === null ? null : { kind, route, site, ...numbers };
+  }
+
+  private ownerOf(kind: OwnerKind, route: string | null): { owner: OwnerState | null; clock: Clock } | null {
+    if (route !== null) return this.memory.routeNamed(route);
+    const owner = this.memory.owners.get(`kind:${kind}`);
+    return owner === undefined ? null : { owner, clock: owner.clock };
+  }
+
+  private placeOf({ owner, route, site, frame, namedFrame, siteFunctions }: SiteSummary): Place {
+    const kind = owner.startsWith("kind:") ? (owner.slice("kind:".length) as OwnerKind) : "request";
+    const holder = frame === namedFrame ? null : (this.memory.stacks.frames[frame] ?? null);
+    return {
+      kind,
+      route: route?.name ?? null,
+      site: {
+        ...this.nameOf(site),
+        holder: holder === null ? null : { file: this.nameOf(holder).file, function: this.nameOf(holder).function },
+        functions: siteFunctions,
+      },
+    };
+  }
+
+  private nameOf(frame: Frame): Pick<LifeSite, "package" | "file" | "function"> {
+    const described = this.options.describe(frame);
+    const version = described.package.lastIndexOf("@");
+    return {
+      package: version > 0 ? described.package.slice(0, version) : described.package,
+      file: described.original?.file ?? described.file,
+      function: frame.function === "" ? ANONYMOUS_FUNCTION : frame.function,
+    };
+  }
+
+  /** Every function of this life that is the site, or that holds its evidence; only new frames are looked at. */
+  private framesOf(site: LifeSite): ReadonlySet<number> {
+    const key = `${siteKeyOf(site)}${JSON.stringify(site.holder)}`;
+    const known = this.frames.get(key) ?? { frames: new Set<number>(), scanned: 0 };
+    this.frames.set(key, known);
+    const all = this.memory.stacks.frames;
+    for (; known.scanned < all.length; known.scanned++) {
+      const frame = all[known.scanned];
+      if (frame !== undefined && this.isSite(frame, site)) known.frames.add(known.scanned);
+    }
+    return known.frames;
+  }
+
+  private isSite(frame: Frame, site: LifeSite): boolean {
+    const named = frame.function === "" ? ANONYMOUS_FUNCTION : frame.function;
+    if (named !== site.function && named !== site.holder?.function) return false;
+    const name = this.nameOf(frame);
+    const isHolder = site.holder !== null && name.file === site.holder.file && named === site.holder.function;
+    return isHolder || siteKeyOf(name) === siteKeyOf(site);
+  }
+
+  private checkFixes(series: readonly LifeSeries[], nowMillis: number): Finding[] {
+    const decided: Finding[] = [];
+    const { past, opening } = this.options.journal;
+    const lives = [...past, { opening, series }];
+    for (const check of this.checks.values()) {
+      const { finding } = check;
+      const beforeBuildId = finding.service.buildId ?? "";
+      const question = fixQuestionOf(finding, lives, beforeBuildId, opening.buildId, this.sitesOf(finding));
+      const due = looksDue(question.before, question.after);
+      if (due <= check.looksDone) continue;
+      check.looksDone = due;
+      const fix = checkFix(question);
+      if (fix.verdict === "undecided") continue;
+      this.checks.delete(finding.id);
+      const service = { ...this.options.service(), threadId: finding.service.threadId };
+      const firstBuildId = finding.service.firstBuildId ?? finding.service.buildId;
+      decided.push(
+        withFix(finding, fix, { time: new Date(nowMillis).toISOString(), service: { ...service, firstBuildId } }),
+      );
+    }
+    return decided;
+  }
+
+  /** Where the finding's route keeps memory in this life. */
+  private sitesOf(finding: Finding): string | null {
+    const [, routeKey] = keysOf(finding);
+    const sites = this.options.detector.summary(MAX_SITES, new Set()).sites;
+    const there = sites.find((site) => {
+      const place = this.placeOf(site);
+      return (place.route ?? place.kind) === (JSON.parse(routeKey) as [string])[0];
+    });
+    if (there === undefined) return null;
+    const { file } = this.nameOf(there.site);
+    return `${file}:${there.site.line} ${there.site.function === "" ? ANONYMOUS_FUNCTION : there.site.function}`;
+  }
+}
+
+/** The newest word on each finding of earlier lives, where it is an alarm. */
+function standingOf(lives: readonly PastLife[]): Finding[] {
+  const latest = new Map<string, Finding>();
+  for (const finding of lives.flatMap((life) => life.findings)) {
+    const known = latest.get(finding.id);
+    if (known === undefined || known.time <= finding.time) latest.set(finding.id, finding);
+  }
+  return [...latest.values()].filter((finding) => ALARMS.includes(finding.verdict));
+}
+
+function placeKey({ kind, route, site }: Place): string {
+  return `${route ?? kind} ${siteKeyOf(site)}`;
+}

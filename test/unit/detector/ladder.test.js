@@ -1,0 +1,105 @@
+"use strict";
+const assert = require("node:assert/strict");
+const { describe, it } = require("node:test");
+const { ExposureClock } = require("../../../dist/detector/exposure.js");
+const { Ladders, judgeLadder } = require("../../../dist/detector/ladder.js");
+const { StackIndex } = require("../../../dist/detector/stack-index.js");
+const { StoredSample } = require("../../../dist/detector/sample-store.js");
+
+const HOUR = 3_600_000;
+const INTERVAL_BYTES = 65_537;
+const OWNER = "route:1";
+
+/** Ten requests an hour, evenly. */
+function clock(hours) {
+  const made = new ExposureClock(1, 60_000);
+  for (let hour = 1; hour <= hours; hour++) made.add(1 + hour * HOUR, 10);
+  return made;
+}
+
+/** @param steps [hour of birth, bytes, owner]; each is freed when the next one is born, unless `overlap`. */
+function laddersOf(steps, { overlap = false } = {}) {
+  const stacks = new StackIndex();
+  stacks.addFrames([{ function: "record", file: "/srv/app/record.js", line: 1, column: 1 }]);
+  stacks.addStacks([[0]]);
+  const ladders = new Ladders(stacks);
+  let previous = null;
+  for (const [hour, sizeBytes, owner = OWNER] of steps) {
+    const born = 1 + hour * HOUR;
+    const sample = new StoredSample(1, 0, born, born, "request", owner, 0, sizeBytes, INTERVAL_BYTES);
+    if (previous !== null && !overlap) previous.freedMillis = born + HOUR;
+    ladders.note(sample, INTERVAL_BYTES);
+    previous = sample;
+  }
+  return ladders;
+}
+
+const read = (ladders, hours) =>
+  ladders.readings((owner) => (owner === OWNER ? clock(hours) : null), 1 + hours * HOUR).get(OWNER) ?? [];
+
+/** An array that gains 10,000 B an hour, replaced at each growth by half. */
+const GROWING = [4, 6, 9, 14, 21, 32].map((hour) => [hour, hour * 1.5 * 10_000]);
+
+describe("a container that grows", () => {
+  it("is read with its steps and what it adds per request, between just full and just replaced", () => {
+    const [reading] = read(laddersOf(GROWING), 40);
+    assert.equal(reading.records, 6);
+    assert.equal(reading.frame, 0);
+    assert.ok(Math.abs(reading.slope - 1) < 0.05, `${reading.slope}`);
+    assert.ok(reading.low <= 1_000 && reading.high >= 1_000, JSON.stringify(reading));
+  });
+
+  it("needs four steps, and the fifth not long overdue", () => {
+    assert.equal(read(laddersOf(GROWING.slice(0, 3)), 15).length, 0);
+    assert.equal(read(laddersOf(GROWING.slice(0, 4)), 15).length, 1);
+    assert.equal(read(laddersOf(GROWING), 60).length, 0);
+  });
+
+  it("is none where growth flattens, where it falls back, and where several live at once", () => {
+    const flattening = [4, 16, 64, 256].map((hour, step) => [hour, 100_000 * 1.5 ** step]);
+    assert.equal(read(laddersOf(flattening), 260).length, 0);
+    assert.equal(read(laddersOf([...GROWING, [33, 60_000]]), 40).length, 0);
+    assert.equal(read(laddersOf(GROWING, { overlap: true }), 40).length, 0);
+  });
+
+  it("takes a rehash of equal size for no step and no break", () => {
+    assert.equal(read(laddersOf([...GROWING, [33, 32 * 1.5 * 10_000]]), 40)[0].records, 6);
+  });
+
+  it("has the owner of four in five of its steps, or none", () => {
+    const byTwo = GROWING.map(([hour, bytes], index) => [hour, bytes, index % 2 === 0 ? OWNER : "route:2"]);
+    assert.equal(read(laddersOf(byTwo), 40).length, 0);
+  });
+
+  it("is small to be seen by chance only: below half an interval it is not followed", () => {
+    assert.equal(read(laddersOf(GROWING.map(([hour, bytes]) => [hour, bytes / 40])), 40).length, 0);
+  });
+});
+
+describe("the verdict on a growing container", () => {
+  const [reading] = read(laddersOf(GROWING), 60) ?? [];
+  const standing = reading ?? read(laddersOf(GROWING), 40)[0];
+  const times = { nowMillis: 1 + 60 * HOUR, heldMillis: 24 * HOUR, horizonMillis: 24 * HOUR };
+  const agreeing = () => ({ bytesPerHour: 9_000, low: 1_000, high: 20_000 });
+
+  it("is a leak when the level after mark-compacts grows with it, and a watch otherwise", () => {
+    assert.equal(judgeLadder(standing, 10_000, agreeing, times), "leak");
+    assert.equal(
+      judgeLadder(standing, 10_000, () => null, times),
+      "watch",
+    );
+    assert.equal(
+      judgeLadder(standing, 10_000, () => ({ ...agreeing(), low: -1 }), times),
+      "watch",
+    );
+    assert.equal(
+      judgeLadder(standing, 10_000, () => ({ ...agreeing(), bytesPerHour: 4_000 }), times),
+      "watch",
+    );
+  });
+
+  it("waits for two horizons of climbing and one of being read", () => {
+    assert.equal(judgeLadder(standing, 10_000, agreeing, { ...times, heldMillis: 23 * HOUR }), "watch");
+    assert.equal(judgeLadder(standing, 10_000, agreeing, { ...times, nowMillis: 1 + 50 * HOUR }), "watch");
+  });
+});
