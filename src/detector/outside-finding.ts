@@ -67,7 +67,7 @@ export function outsideTransition(memory: DetectorMemory, change: OutsideChange,
     siteShareRatio: 0,
     siteInlined: false,
     path: [],
-    applicationFrame: null,
+    applicationFrames: [],
     growth: {
       bytesPerRequest: null,
       bytesPerRequestLow: null,
