@@ -16,7 +16,7 @@ const { STORY } = require("./story.js");
 const { summarizeFamily, totals } = require("./summary.js");
 
 const USAGE = `usage: npm run simulate -- [options]
-  --weeks N        healthy service-weeks in all that fill within 24 h (default 60); slow families get a third as many
+  --weeks N        healthy service-weeks in all that fill within 24 h (default 60); slow families get an eighth as many
   --runs N         runs of two weeks per leaking family (default 4)
   --family A,B     only these families
   --seed N         first seed (default 1)
@@ -134,7 +134,7 @@ function jobsOf(families, { weeks, runs, seed }) {
     const count = families.filter((family) => family.isHealthy && family.fills === kind).length;
     return Math.ceil(total / WEEKS_PER_RUN / Math.max(1, count));
   };
-  const runsOf = { fast: share("fast", weeks), slow: share("slow", weeks / 3) };
+  const runsOf = { fast: share("fast", weeks), slow: share("slow", weeks / 8) };
   return families.flatMap((family) =>
     Array.from({ length: family.isHealthy ? runsOf[family.fills] : runs }, (_, index) => ({
       family: family.name,
