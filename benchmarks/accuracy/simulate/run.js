@@ -28,6 +28,7 @@ function run({ family: familyName, seed, weeks, options = {} }) {
     // The same service in each life: only what happens in it differs.
     const scene = ordinaryService({ random: new Random(serviceSeed + 1), ...span, ...family.options, ...options });
     const truth = family.add(scene) ?? null;
+    result.gcMillis = scene.gcMillis;
     const life = new SimulatedLife(scene, random.fork(`life ${index}`));
     const product = new ProductLife(scene.horizonMillis);
     for (const { report, capture } of life.captures()) {
