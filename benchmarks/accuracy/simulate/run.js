@@ -79,6 +79,9 @@ class Book {
 
   note(transition, truth) {
     const hours = (transition.timeMillis - this.startMillis) / HOUR;
+    // Something grows, and it is said that no site shows it: true of a leak, false of a healthy service.
+    const isLevel = transition.evidence.method === "level";
+    if (isLevel && truth !== null) return;
     const isRight = truth !== null && isAt(truth, transition);
     if (isRight && transition.verdict === "watch") this.result.watchHours ??= hours;
     if (isAlarm(transition.verdict)) this.alarm(transition, hours, isRight, truth);
