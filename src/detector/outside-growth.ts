@@ -8,8 +8,11 @@ import { halfRatioOf, type Series } from "./forecast";
 import { type LevelHistory, theilSen } from "./level-trend";
 import { WITHDRAWAL_SHARE_OF_HORIZON } from "./verdict";
 
-/** The judged time is cut into so many windows; of each the least reading counts, since levels drop only at a GC. */
-const WINDOWS = 16;
+/**
+ * The judged time is cut into so many windows; of each the least reading counts, since levels drop only at a GC. In half
+ * as many where a window had no reading, as in a short load test.
+ */
+const WINDOWS = [16, 8] as const;
 /** Rule (iii): growth of the later half over that of the earlier. */
 const HALF_RATIO = 0.7;
 /** Rule (iv): the poorest quarter over the mean; lower once a verdict stands, so that noise does not flip it. */
@@ -246,14 +249,17 @@ export function growthOf(
   };
 }
 
-/** The least reading of each of 16 windows of equal time; null when one of them has none. */
+/** The least reading of each window of equal time; null when some have none. */
 function floorOf(series: Series, startMillis: number, endMillis: number): Series | null {
-  const width = (endMillis - startMillis) / WINDOWS;
-  const values = new Array<number>(WINDOWS).fill(Number.POSITIVE_INFINITY);
-  series.times.forEach((time, index) => {
-    const window = Math.min(WINDOWS - 1, Math.floor((time - startMillis) / width));
-    values[window] = Math.min(values[window] ?? Number.POSITIVE_INFINITY, series.values[index] ?? 0);
-  });
-  if (values.includes(Number.POSITIVE_INFINITY)) return null;
-  return { times: values.map((_, index) => startMillis + (index + 0.5) * width), values };
+  for (const count of WINDOWS) {
+    const width = (endMillis - startMillis) / count;
+    const values = new Array<number>(count).fill(Number.POSITIVE_INFINITY);
+    series.times.forEach((time, index) => {
+      const window = Math.min(count - 1, Math.floor((time - startMillis) / width));
+      values[window] = Math.min(values[window] ?? Number.POSITIVE_INFINITY, series.values[index] ?? 0);
+    });
+    if (values.includes(Number.POSITIVE_INFINITY)) continue;
+    return { times: values.map((_, index) => startMillis + (index + 0.5) * width), values };
+  }
+  return null;
 }

@@ -13,7 +13,7 @@ const MAX_THREADS = 256;
 /** Least time between two counts of open files. */
 const OPEN_FILES_MILLIS = 1_000;
 /** Counting 5,000 of them took 85 ms of this thread on a slow system: it may take one part in so many of its time. */
-const OPEN_FILES_SHARE = 500;
+const OPEN_FILES_SHARE = 100;
 
 interface ThreadLevel {
   readonly postMajorHeapBytes: number;
