@@ -5,6 +5,7 @@ import type { DetectorMemory } from "./detector-memory";
 import { forecastLevel } from "./forecast";
 import { contrastRecord, growthRate, growthRecord } from "./growth";
 import { type Evaluation, type HypothesisContext, Look } from "./hypothesis";
+import { inferOwner, inferredGrowth } from "./infer-owner";
 import type { LadderReading } from "./ladder";
 import { ladderAlternatives, ladderEvidence, ladderGrowth } from "./ladder-record";
 import { explainedBy, headroomOf, impactOf } from "./level-trend";
@@ -50,6 +51,8 @@ export function describeTransition(
     ladder === null
       ? growthRecord(growthRate(retained, owner.clock, sinceMillis, endMillis), retained, clock, sinceMillis, endMillis)
       : ladderGrowth(ladder, owner, nowMillis);
+  // Whose it is may show in the requests that came while it grew.
+  const inferred = owner.hasRequests ? null : inferOwner(memory, living, owner.clock.originMillis(), endMillis);
   const others = elsewhere(memory, owner, tracked, startMillis, endMillis);
   const contrast = contrastRecord({
     samples: living,
@@ -74,8 +77,9 @@ export function describeTransition(
     verdict: tracked.verdict,
     previousVerdict: tracked.previousVerdict,
     impact: impactOf(growth.bytesPerHour, headroomOf(levels.latest())),
-    route: memory.routeOf(owner),
-    routeKind: kindOf(shown),
+    route: inferred?.route ?? memory.routeOf(owner),
+    ...(inferred === null ? {} : { isRouteInferred: true }),
+    routeKind: inferred === null ? kindOf(shown) : kindOf(shown) === "background" ? "background-of" : "request",
     routeShareRatio: share(living.length, living.length + others.samples),
     otherRoutes: others.leakingRoutes,
     site,
@@ -84,7 +88,7 @@ export function describeTransition(
     siteInlined: stack !== null && stacks.leaf(stack) !== tracked.namedFrame,
     path: stack === null ? [] : pathOf(memory, stack),
     applicationFrames: applicationFramesOf(memory, owner, stack, tracked.namedFrame),
-    growth,
+    growth: inferredGrowth(growth, inferred),
     evidence: {
       ...evidenceOf(memory, holding, nowMillis, heldMillis, hypothesisCount),
       ...(ladder === null ? {} : ladderEvidence(ladder, nowMillis - tracked.ladderSinceMillis)),

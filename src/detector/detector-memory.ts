@@ -66,6 +66,15 @@ export class DetectorMemory {
     this.requestedGcCount = observation.requestedGcCount;
   }
 
+  /** Requests of each route. */
+  routeClocks(): ReadonlyMap<number, ExposureClock> {
+    return this.clocks;
+  }
+
+  routeAt(index: number): Route | null {
+    return this.routes[index] ?? null;
+  }
+
   /** The route of an owner, or null for owners without one. */
   routeOf(owner: OwnerState): Route | null {
     return this.routes[owner.route] ?? null;

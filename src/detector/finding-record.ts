@@ -39,7 +39,7 @@ export function toFinding(transition: Transition, context: FindingContext): Find
   const application = transition.applicationFrames.find((frame) => context.describe(frame).isApplication) ?? null;
   const finding: Finding = {
     schema: FINDING_SCHEMA,
-    id: hash([context.service.name, siteId, plainRouteName], 12),
+    id: hash([context.service.name, siteId, idRouteName(transition, plainRouteName)], 12),
     sequence: transition.sequence,
     time: new Date(transition.timeMillis).toISOString(),
     firstSeenTime: new Date(transition.firstSeenMillis).toISOString(),
@@ -49,6 +49,7 @@ export function toFinding(transition: Transition, context: FindingContext): Find
     service: { ...context.service, threadId: transition.threadId },
     agent: {
       ...context.agent,
+      ...(transition.isRouteInferred === true ? { attribution: "inferred" as const } : {}),
       samplingIntervalBytes: transition.samplingIntervalBytes,
       labelledRatio: transition.labelledRatio,
     },
@@ -95,6 +96,12 @@ export function toFinding(transition: Transition, context: FindingContext): Find
     return { ...finding, refutedBy, nextStep: outsideNextStep(finding, outside), text: outsideText(finding, outside) };
   }
   return { ...finding, nextStep: nextStep(finding), text: findingText(finding, transition.requestedGcCount) };
+}
+
+/** A guess may come and go: the finding stays the same one. */
+function idRouteName({ isRouteInferred, routeKind }: Transition, routeName: string): string {
+  if (isRouteInferred !== true) return routeName;
+  return ownerName(routeKind === "background-of" ? "background" : "unattributed", null);
 }
 
 function describeFrame(frame: Frame, context: FindingContext): { function: string; file: string; line: number } {

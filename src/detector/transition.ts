@@ -25,6 +25,8 @@ export interface Transition {
   readonly impact: Impact;
   readonly route: Route | null;
   readonly routeKind: RouteKind;
+  /** The route was not observed but found by regression; the finding's id goes on without it. */
+  readonly isRouteInferred?: boolean;
   readonly routeShareRatio: number;
   readonly otherRoutes: readonly string[];
   readonly site: Frame;

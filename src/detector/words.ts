@@ -14,6 +14,8 @@ export function findingText(finding: Finding, requestedGcCount: number): string 
       `A cache that keeps entries longer than ${duration(finding.evidence.oldestAgeSeconds)} would look identical; ${finding.refutedBy} would refute this.`,
     );
   }
+  if (finding.agent.attribution === "inferred")
+    sentences.push("The route is inferred from the routes' request counts, not observed.");
   if (finding.otherRoutes.length > 0) sentences.push(`The same site also leaks on ${finding.otherRoutes.join(", ")}.`);
   if (requestedGcCount > 0)
     sentences.push(`This was a load test: the agent asked V8 for ${requestedGcCount} mark-compacts.`);
