@@ -1,10 +1,11 @@
 /**
- * Runs on any thread. Owns every setting; the only reader of process.env.
+ * Runs on any thread. Owns every setting; the only reader of process.env but for off-switch.ts.
  * Never throws: a bad value becomes one problem line that names the setting and the fix, and the default is used.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { isSwitchedOff } from "./off-switch";
 import { OTLP_SETTINGS, type OtlpSettings, readOtlpSettings } from "./otlp-config";
 import { nonEmpty, percentDecoded, SettingReader } from "./setting-reader";
 
@@ -112,9 +113,7 @@ export function readConfiguration(
   const isLoadTest = horizonMillis < LOAD_TEST_HORIZON_MILLIS;
   const directoryLimitBytes = read.number("LEAK_AGENT_DIR_MAX_MB", 8, 10_240, 64) * 1024 * 1024;
   const settings: Settings = {
-    enabled:
-      read.choice("LEAK_AGENT_ENABLED", ["1", "0", "true", "false"], "1") !== "0" &&
-      env["LEAK_AGENT_ENABLED"] !== "false",
+    enabled: isEnabled(read, env),
     horizonMillis,
     directory,
     directoryLimitBytes,
@@ -132,6 +131,12 @@ export function readConfiguration(
     otlp: readOtlpSettings(read, horizonMillis, directoryLimitBytes),
   };
   return { settings, problems };
+}
+
+/** Reports a value that is no truth value; such a one leaves the agent on. */
+function isEnabled(read: SettingReader, env: NodeJS.ProcessEnv): boolean {
+  read.choice("LEAK_AGENT_ENABLED", ["1", "0", "true", "false"], "1");
+  return !isSwitchedOff(env);
 }
 
 /** The environment of the agent's own worker: preloads would run again there, this agent's included. */
