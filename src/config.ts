@@ -9,8 +9,8 @@ import { isSwitchedOff } from "./off-switch";
 import { OTLP_SETTINGS, type OtlpSettings, readOtlpSettings } from "./otlp-config";
 import { nonEmpty, percentDecoded, SettingReader } from "./setting-reader";
 
-export type { OtlpEndpoint, OtlpProtocol, OtlpSettings, OtlpSignal } from "./otlp-config";
-export { describeEndpoint, exportedSignals } from "./otlp-config";
+export type { MetricsTemporality, OtlpEndpoint, OtlpProtocol, OtlpSettings, OtlpSignal } from "./otlp-config";
+export { describeEndpoint, exportedSignals, spoolShareBytes } from "./otlp-config";
 export { parseDuration } from "./setting-reader";
 
 export type LogTarget = "stderr" | "file" | "off";

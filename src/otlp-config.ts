@@ -7,6 +7,8 @@ import { nonEmpty, percentDecoded, type SettingReader } from "./setting-reader";
 
 export type OtlpSignal = "profiles" | "metrics" | "logs";
 export type OtlpProtocol = "http/protobuf" | "grpc";
+/** `lowmemory`: histograms as differences, sums as totals. */
+export type MetricsTemporality = "cumulative" | "delta" | "lowmemory";
 
 /** Where one signal goes. Never print one whole: headers and the URL's query may be secrets. */
 export interface OtlpEndpoint {
@@ -33,8 +35,11 @@ export interface OtlpSettings {
   readonly exportIntervalMillis: number;
   /** Longest that the process's exit waits for the last export; 0: not at all. */
   readonly exitFlushMillis: number;
+  /** Of all signals together; `spoolShareBytes` for one. */
   readonly spoolLimitBytes: number;
   readonly spoolMaxAgeMillis: number;
+  /** What sums and histograms count from: the start of the process, or the export before. */
+  readonly metricsTemporality: MetricsTemporality;
 }
 
 const SECOND = 1_000;
@@ -48,6 +53,9 @@ const DEFAULT_SPOOL_MB = 16;
 /** The spool lies in the agent's folder: by default it takes this share at most, and never more than half. */
 const DEFAULT_SPOOL_SHARE = 1 / 4;
 const LARGEST_SPOOL_SHARE = 1 / 2;
+
+/** Apart, so that profiles, which are large, do not push findings out. */
+const SPOOL_SHARES: Readonly<Record<OtlpSignal, number>> = { profiles: 3 / 4, metrics: 1 / 8, logs: 1 / 8 };
 
 const SIGNAL_PATHS: Readonly<Record<OtlpSignal, string>> = {
   profiles: "v1development/profiles",
@@ -89,6 +97,11 @@ export const OTLP_SETTINGS: readonly { readonly name: string; readonly default: 
     name: "OTEL_EXPORTER_OTLP_INSECURE",
     default: "false",
     meaning: "true: gRPC without TLS, for endpoints without a scheme",
+  },
+  {
+    name: "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+    default: "cumulative",
+    meaning: "cumulative, delta or lowmemory: totals or differences",
   },
   { name: "OTEL_PROFILES_EXPORTER", default: "otlp", meaning: "none: no profiles; so for METRICS and LOGS" },
   { name: "OTEL_SDK_DISABLED", default: "false", meaning: "true: no export at all" },
@@ -132,7 +145,17 @@ export function readOtlpSettings(
     exitFlushMillis: read.number("LEAK_AGENT_EXIT_FLUSH_MS", 0, 10_000, 500),
     spoolLimitBytes: spoolLimit(read, directoryLimitBytes),
     spoolMaxAgeMillis: read.duration("LEAK_AGENT_SPOOL_MAX_AGE", 60 * SECOND, 168 * HOUR, 6 * HOUR),
+    metricsTemporality: read.choice(
+      "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+      ["cumulative", "delta", "lowmemory"],
+      "cumulative",
+    ),
   };
+}
+
+/** Most that may wait of one signal. */
+export function spoolShareBytes(settings: OtlpSettings, signal: OtlpSignal): number {
+  return settings.spoolLimitBytes * SPOOL_SHARES[signal];
 }
 
 /** Each signal that goes somewhere, with its endpoint. */

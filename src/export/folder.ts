@@ -23,6 +23,12 @@ import { dirname, join, resolve, sep } from "node:path";
 
 /** After a failed write nothing is tried for this long. */
 const RETRY_MILLIS = 30_000;
+/** Between two lines about a folder that fails: on a disk that is almost full small writes work and large ones do not. */
+const TELL_MILLIS = 600_000;
+const FULL_CODES: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
+const FIX_ACCESS = "set LEAK_AGENT_DIR to a folder this user can write (in a container: a mounted volume)";
+const FIX_SPACE =
+  "free some space there, lower LEAK_AGENT_DIR_MAX_MB, or set LEAK_AGENT_DIR to a folder on another disk";
 /** The whole folder is measured at most this often; between two looks one process writes a few profiles at most. */
 const SWEEP_MILLIS = 60_000;
 /** A file whose process is gone is left alone this long: another container may share the folder but not our pids. */
@@ -40,8 +46,8 @@ const TEMPORARY_NAME = /^\.write-\d+-profile-[^/]*\.tmp$/;
 
 export type WriteOutcome = "written" | "changed" | "unavailable";
 
-/** Told once when the folder stops working (with the reason), and once when it works again (null). */
-export type FolderReport = (problem: string | null) => void;
+/** Told when the folder stops working (with the reason and what to do), and when it works again (null). */
+export type FolderReport = (problem: string | null, fix: string) => void;
 
 export interface OwnFile {
   readonly name: string;
@@ -58,6 +64,8 @@ export interface OwnFile {
 export class AgentFolder {
   private brokenUntilMillis = 0;
   private broken = false;
+  private told = false;
+  private toldMillis = Number.NEGATIVE_INFINITY;
   private refused = false;
   private ready = false;
   private sweptMillis = Number.NEGATIVE_INFINITY;
@@ -83,7 +91,7 @@ export class AgentFolder {
       const refusal = createPrivately(this.path);
       if (refusal !== null) {
         this.refused = true;
-        this.report(refusal);
+        this.report(refusal, FIX_ACCESS);
         return false;
       }
       this.ready = true;
@@ -184,10 +192,7 @@ export class AgentFolder {
     }
     try {
       const outcome = work();
-      if (this.broken) {
-        this.broken = false;
-        this.report(null);
-      }
+      this.worked();
       return outcome;
     } catch (error) {
       this.droppedWrites++;
@@ -196,12 +201,26 @@ export class AgentFolder {
     }
   }
 
-  private fail(error: unknown): void {
+  /** A write into the folder worked, here or by the spool, which has its own files below it. */
+  worked(): void {
+    if (!this.broken) return;
+    this.broken = false;
+    if (!this.told) return;
+    this.told = false;
+    this.report(null, "");
+  }
+
+  /** The folder cannot be written; so for the spool. */
+  fail(error: unknown): void {
     this.ready = false;
     this.brokenUntilMillis = this.now() + RETRY_MILLIS;
     if (this.broken) return;
     this.broken = true;
-    this.report(`${this.path} cannot be written (${reason(error)})`);
+    if (this.now() - this.toldMillis < TELL_MILLIS) return;
+    this.told = true;
+    this.toldMillis = this.now();
+    const isFull = FULL_CODES.has((error as NodeJS.ErrnoException).code ?? "");
+    this.report(`${this.path} cannot be written (${reason(error)})`, isFull ? FIX_SPACE : FIX_ACCESS);
   }
 }
 

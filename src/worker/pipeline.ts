@@ -18,6 +18,7 @@ import type { CaptureOutcome, LiveSamples } from "./live-samples";
 import type { AgentLog } from "./log";
 import type { ProfileExport } from "./profile-export";
 import { Profiles } from "./profiles";
+import { instanceIdOf, type ResourceAttributes, resourceSource } from "./resource";
 import { resumeLife } from "./resume";
 import { type ResumedThread, ServiceThread } from "./service-thread";
 import { findApplicationRoot, SourceNames } from "./source-names";
@@ -43,6 +44,8 @@ export interface PipelineOptions {
   readonly ask: (request: WorkerRequest) => void;
   /** Null: profiles have no endpoint. */
   readonly profileExport?: Pick<ProfileExport, "offer" | "drops"> | null;
+  /** Of all signals; left out: detected for metrics and logs alone. */
+  readonly resource?: () => Promise<ResourceAttributes>;
   readonly processId?: number;
   readonly level?: LevelReader;
   /** `Telemetry.create`, loaded where metrics or log events have an endpoint; null or left out: none are sent. */
@@ -114,16 +117,16 @@ export class Pipeline {
 
   /** Unique for this life of this process; `service.instance.id` where the environment gives none. */
   private get instanceId(): string {
-    return `${this.options.start.processStartMillis.toString(36)}-${this.processId}`;
+    return instanceIdOf(this.options.start.processStartMillis, this.processId);
   }
 
   private createTelemetry(): Telemetry | null {
-    const { settings, mainScript, processStartMillis } = this.options.start;
-    const { serviceName, serviceVersion } = settings;
+    const { settings, processStartMillis } = this.options.start;
     const create = this.options.createTelemetry ?? (() => null);
     return create({
       settings,
-      identity: { serviceName, serviceVersion, instanceId: this.instanceId, mainScript },
+      resource: this.options.resource ?? resourceSource(this.options.start, this.processId),
+      folder: this.options.folder,
       detector: this.detector,
       describe: (frame) => this.names.describe(frame),
       described: () => this.names.maps.release(),
@@ -138,6 +141,7 @@ export class Pipeline {
         finding_lines: this.findings.droppedFindings,
         profile_files: this.profiles.droppedProfiles,
         log_lines: this.log.droppedLines,
+        history_lines: this.history?.droppedObservations ?? 0,
         ...this.options.profileExport?.drops(),
       }),
     });

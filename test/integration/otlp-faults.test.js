@@ -47,7 +47,7 @@ class Life {
     );
     life.spool = new Spool({
       signal: "profiles",
-      folder: { path: folder, open: () => existsSync(folder) },
+      folder: { path: folder, open: () => existsSync(folder), worked: () => {}, fail: () => {} },
       limitBytes,
       maxAgeMillis: 6 * 3_600_000,
       identity: currentProcess(nowMillis),

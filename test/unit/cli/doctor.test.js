@@ -184,7 +184,7 @@ test("every way a backend can be out of reach has its own advice", () => {
   assert.match(fixOf("DEPTH_ZERO_SELF_SIGNED_CERT"), /OTEL_EXPORTER_OTLP_CERTIFICATE/);
   assert.match(fixOf("EPROTO"), /https against http/);
   assert.match(fixOf("gRPC UNIMPLEMENTED"), /OTEL_METRICS_EXPORTER=none/);
-  assert.match(fixOf("HTTP 503"), /retry/);
+  assert.match(fixOf("HTTP 503"), /tries again by itself/);
   const partial = exportCheck("metrics", endpoint, { kind: "partial", rejectedCount: 1, reason: "no" });
   assert.equal(partial.state, "problem");
 });
