@@ -91,6 +91,8 @@ export interface ProbeHello {
   /** Why labels are off or not the preferred ones; empty when nothing is to be said. */
   readonly labelsReason: string;
   readonly startTimeMillis: number;
+  /** `main`, or what the service named its worker thread; empty where Node does not tell (20, or without a name). */
+  readonly threadName?: string;
 }
 
 /** A thread of the service has ended: its live samples are gone, which proves nothing about the code. */

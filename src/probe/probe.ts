@@ -4,6 +4,7 @@
  * Must never throw into the service nor keep it alive.
  */
 import { performance } from "node:perf_hooks";
+import * as workerThreads from "node:worker_threads";
 import { getEnvironmentData, isMainThread, setEnvironmentData, threadId, type Worker } from "node:worker_threads";
 import { type Configuration, exportedSignals, type Settings } from "../config";
 import type { ErrorCode } from "../errors";
@@ -281,6 +282,7 @@ export class Probe {
       labels: this.#attribution.labels.mechanism,
       labelsReason: this.#labelsReason,
       startTimeMillis: this.#startMillis,
+      threadName: threadName(),
     };
     this.#post(hello);
     for (const notice of this.#pendingNotices.splice(0)) this.#post(notice);
@@ -307,4 +309,10 @@ export class Probe {
       this.#errors.count++; // The port is closed: the thread or its worker is on its way out.
     }
   }
+}
+
+/** Node tells a thread's own name from 22.20 and 24.6 on. */
+function threadName(): string {
+  const { threadName: name } = workerThreads as { threadName?: string };
+  return isMainThread ? "main" : (name ?? "");
 }

@@ -56,6 +56,8 @@ export type ResumedSamples = ReadonlyMap<number, { readonly kind: OwnerKind; rea
 export interface ThreadRoutes {
   /** The process-wide index of a thread's route, or null when the thread has not named it yet. */
   processIndex(threadRoute: number): number | null;
+  /** Empty when it is not known. */
+  readonly name: string;
 }
 
 export class LiveSamples {
@@ -99,6 +101,10 @@ export class LiveSamples {
 
   get size(): number {
     return this.samples.size;
+  }
+
+  get threadName(): string {
+    return this.routes.name;
   }
 
   /** @param labelled whether this thread's probe has labels at all. */

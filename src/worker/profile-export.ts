@@ -66,7 +66,7 @@ export class ProfileExport {
     const builder = new OtlpProfileBuilder();
     for (const life of lives) {
       life.forEach((node, kind, route, size) => {
-        builder.add(node, kind, route, size, life.intervalBytes, life.thread, "");
+        builder.add(node, kind, route, size, life.intervalBytes, life.thread, life.threadName);
       });
     }
     const times = {

@@ -31,6 +31,10 @@ export class ServiceThread implements ThreadRoutes {
     return this.hello?.labels !== "none";
   }
 
+  get name(): string {
+    return this.hello?.threadName ?? (this.thread === 0 ? "main" : "");
+  }
+
   processIndex(threadRoute: number): number | null {
     const index = this.routes[threadRoute];
     return index === undefined ? null : this.dictionary.canonicalRoute(index);

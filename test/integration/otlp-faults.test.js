@@ -15,6 +15,7 @@ const { createSender } = require("../../dist/export/otlp-sender");
 const { Spool } = require("../../dist/export/spool");
 const { currentProcess } = require("../../dist/export/spool-lives");
 const { FakeCollector } = require("../harness/fake-collector");
+const { ProfilesRequest } = require("../harness/otlp-profiles-decoder");
 const { APPS, PRELOAD, Service, filesBelow, temporaryFolder } = require("../harness/service");
 
 const PROTOCOLS = ["http/protobuf", "grpc"];
@@ -320,6 +321,33 @@ for (const protocol of PROTOCOLS) {
     assert.ok(!builtins.includes("http2"), "no HTTP/2 on the main thread");
   });
 }
+
+test("samples of the service's worker threads bear the thread's number and name", async (context) => {
+  const collector = await collectorFor(context, "http/protobuf");
+  const service = new Service(["-r", PRELOAD, join(APPS, "threaded-service.js")], {
+    env: { ...QUIET, LEAK_AGENT_DIR: temporaryFolder(context), OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
+  });
+  context.after(() => service.stop());
+  /** thread.id -> thread.name, of everything that has arrived. */
+  const threads = () => {
+    const named = new Map();
+    for (const request of collector.received.map((body) => new ProfilesRequest(body))) {
+      for (const { attributeIndices } of request.profile("inuse_space").samples) {
+        const attributes = request.attributes(attributeIndices);
+        named.set(attributes["thread.id"], attributes["thread.name"]);
+      }
+    }
+    return named;
+  };
+  // The main thread is found by its number 0; the agent's own thread is none of the service's.
+  await service.until(() => threads().size >= 2, "samples of two threads");
+  const knowsNames = typeof require("node:worker_threads").threadName === "string";
+  for (const [id, name] of threads()) {
+    if (id === 0) assert.equal(name, "main");
+    else if (knowsNames) assert.match(name, /^pool-[01]$/);
+    else assert.equal(name, undefined, "this Node does not tell a thread's name");
+  }
+});
 
 test("without an endpoint no exporter is loaded in the worker either, and nothing is spooled", async (context) => {
   const folder = temporaryFolder(context);

@@ -32,6 +32,7 @@ function start(env = {}, resource = Promise.resolve({ attributes: { "service.nam
 function life(thread, sizes, intervalBytes = 1_000) {
   return {
     thread,
+    threadName: thread === 0 ? "main" : "",
     intervalBytes,
     size: sizes.length,
     forEach: (visit) => {
