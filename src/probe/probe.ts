@@ -12,6 +12,7 @@ import type { ProbeHello, ProbeMessage, ProbeNotice, WorkerRequest } from "../mo
 import { AgentWorker, RemoteWorker, type ReportSink, type SinkListener } from "./agent-worker";
 import { NoLabels } from "./boundaries";
 import { birthWindowMillis } from "./capture-schedule";
+import { followClientSockets, followLoadedPools, leaveClientSockets } from "./client-sockets";
 import type { SamplingEngine } from "./engine";
 import { selectEngine } from "./engine";
 import { followFastify, followLoadedFrameworks, RouteNames } from "./frameworks";
@@ -215,7 +216,10 @@ export class Probe {
   #firstRequest(): void {
     this.#switchLabelsOn();
     followLoadedFrameworks();
-    if (this.#attribution.labels.mechanism !== "none") registerContextManager();
+    if (this.#attribution.labels.mechanism === "none") return;
+    registerContextManager();
+    followClientSockets(this.#errors.guard("client sockets", leaveClientSockets));
+    followLoadedPools();
   }
 
   #switchLabelsOn(): void {
