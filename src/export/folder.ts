@@ -64,6 +64,7 @@ export interface OwnFile {
 export class AgentFolder {
   private brokenUntilMillis = 0;
   private broken = false;
+  private failedBytes = 0;
   private told = false;
   private toldMillis = Number.NEGATIVE_INFINITY;
   private refused = false;
@@ -97,7 +98,7 @@ export class AgentFolder {
       this.ready = true;
       return true;
     } catch (error) {
-      this.fail(error);
+      this.fail(error, 0);
       return false;
     }
   }
@@ -108,14 +109,14 @@ export class AgentFolder {
    * removed or replaced it). Leave it out for files that several processes share.
    */
   append(name: string, text: string, expectedSizeBytes?: number): WriteOutcome {
-    return this.attempt(() => {
+    const bytes = Buffer.from(text);
+    return this.attempt(bytes.length, () => {
       const path = join(this.path, name);
       const isContinued = expectedSizeBytes !== undefined && expectedSizeBytes > 0;
       if (isContinued && !existsSync(path) && existsSync(this.path)) return "changed";
       const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
       const descriptor = openSync(path, flags, FILE_MODE);
       try {
-        const bytes = Buffer.from(text);
         if (expectedSizeBytes !== undefined && fstatSync(descriptor).size !== expectedSizeBytes) return "changed";
         const written = writeSync(descriptor, bytes);
         if (written === bytes.length) return "written";
@@ -129,7 +130,7 @@ export class AgentFolder {
 
   /** Writes a whole file under a temporary name and renames it, so that readers never see half a file. */
   write(name: string, bytes: Uint8Array): WriteOutcome {
-    return this.attempt(() => {
+    return this.attempt(bytes.length, () => {
       const temporary = join(this.path, `.write-${process.pid}-${name}.tmp`);
       try {
         const descriptor = openSync(temporary, "w", FILE_MODE);
@@ -185,25 +186,28 @@ export class AgentFolder {
     }
   }
 
-  private attempt(work: () => WriteOutcome): WriteOutcome {
+  private attempt(sizeBytes: number, work: () => WriteOutcome): WriteOutcome {
     if (!this.open()) {
       this.droppedWrites++;
       return "unavailable";
     }
     try {
       const outcome = work();
-      this.worked();
+      if (outcome === "written") this.worked(sizeBytes);
       return outcome;
     } catch (error) {
       this.droppedWrites++;
-      this.fail(error);
+      this.fail(error, sizeBytes);
       return "unavailable";
     }
   }
 
-  /** A write into the folder worked, here or by the spool, which has its own files below it. */
-  worked(): void {
-    if (!this.broken) return;
+  /**
+   * A write into the folder worked, here or by the spool, which has its own files below it. A full disk still takes small
+   * ones: only one as large as the one that failed shows that there is room again.
+   */
+  worked(sizeBytes: number): void {
+    if (!this.broken || sizeBytes < this.failedBytes) return;
     this.broken = false;
     if (!this.told) return;
     this.told = false;
@@ -211,8 +215,9 @@ export class AgentFolder {
   }
 
   /** The folder cannot be written; so for the spool. */
-  fail(error: unknown): void {
+  fail(error: unknown, sizeBytes: number): void {
     this.ready = false;
+    this.failedBytes = sizeBytes;
     this.brokenUntilMillis = this.now() + RETRY_MILLIS;
     if (this.broken) return;
     this.broken = true;

@@ -28,8 +28,8 @@ const RETRY_MILLIS = 30_000;
 export interface SpoolFolder {
   readonly path: string;
   open(): boolean;
-  worked(): void;
-  fail(error: unknown): void;
+  worked(sizeBytes: number): void;
+  fail(error: unknown, sizeBytes: number): void;
 }
 
 export interface SpoolOptions {
@@ -184,11 +184,11 @@ export class Spool {
         closeSync(descriptor);
       }
       renameSync(temporary, this.file(name));
-      this.options.folder?.worked();
+      this.options.folder?.worked(record.length);
       return true;
     } catch (error) {
       unlinked(temporary);
-      this.fail(error);
+      this.fail(error, record.length);
       return false;
     }
   }
@@ -304,10 +304,10 @@ export class Spool {
     }
   }
 
-  private fail(error: unknown): void {
+  private fail(error: unknown, sizeBytes = 0): void {
     this.isReady = false;
     this.brokenUntilMillis = this.now() + RETRY_MILLIS;
-    this.options.folder?.fail(error);
+    this.options.folder?.fail(error, sizeBytes);
   }
 
   private renew(): void {

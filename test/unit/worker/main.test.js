@@ -153,9 +153,7 @@ describe("the agent's worker", () => {
     const program = `
       const { Worker } = require("node:worker_threads");
       const { readConfiguration } = require(${JSON.stringify(require.resolve("../../../dist/config.js"))});
-      const { FakeCollector } = require("../../harness/fake-collector.js");
-const { fieldsOf } = require("./otlp-receiver.js");
-const { hello, report } = require(${JSON.stringify(require.resolve("./probe-messages.js"))});
+      const { hello, report } = require(${JSON.stringify(require.resolve("./probe-messages.js"))});
       const start = { settings: readConfiguration().settings, problems: [], restartCount: 0, processStartMillis: 1,
         mainScript: null, workingDirectory: process.cwd() };
       const worker = new Worker(${JSON.stringify(MAIN)}, { workerData: start, execArgv: [], env: {} });
