@@ -8,6 +8,7 @@
 const { AsyncLocalStorage, createHook } = require("node:async_hooks");
 const { channel } = require("node:diagnostics_channel");
 const http = require("node:http");
+const { threadMicros } = require("../thread-clock");
 
 const SKELETONS = 40;
 const WARM_UP_BATCHES = 60;
@@ -47,7 +48,7 @@ function makeEnter(mode, storage) {
 
 async function batch(enter) {
   const running = [];
-  const start = process.hrtime.bigint();
+  const start = threadMicros();
   for (let i = 0; i < SKELETONS; i++) {
     running.push(
       turn().then(async () => {
@@ -58,7 +59,7 @@ async function batch(enter) {
     );
   }
   await Promise.all(running);
-  return Number(process.hrtime.bigint() - start) / SKELETONS;
+  return ((threadMicros() - start) * 1e3) / SKELETONS;
 }
 
 async function main() {

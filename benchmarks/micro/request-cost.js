@@ -7,6 +7,7 @@
 
 const { channel } = require("node:diagnostics_channel");
 const http = require("node:http");
+const { threadMicros } = require("../thread-clock");
 const { shuffled } = require("../statistics");
 const gate = require("../overhead/gate");
 
@@ -53,11 +54,11 @@ function play(shape, index) {
 async function batch(shape, isOn, seed) {
   gate.state.subscribers = isOn;
   await turn();
-  const start = process.hrtime.bigint();
+  const start = threadMicros();
   for (let i = 0; i < BATCH; i++) play(shape, seed + i);
   await turn();
   await turn();
-  return Number(process.hrtime.bigint() - start) / BATCH;
+  return ((threadMicros() - start) * 1e3) / BATCH;
 }
 
 async function measure(shape, pairs) {

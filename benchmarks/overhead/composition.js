@@ -28,7 +28,7 @@ function column(rows, name) {
 /** Microseconds of CPU that one sample costs: what the dense state adds, by the samples it took. */
 function costPerSample(rows, off, extraPerRequest) {
   const micros = rows.map(
-    (row, i) => (row.processMicros - off[i].processMicros - extraPerRequest) / (row.samples / row.served),
+    (row, i) => (row.mainMicros - off[i].mainMicros - extraPerRequest) / (row.samples / row.served),
   );
   return estimate(micros, midmean);
 }

@@ -6,6 +6,7 @@
 
 const { readFileSync } = require("node:fs");
 const { monitorEventLoopDelay } = require("node:perf_hooks");
+const { threadMicros } = require("../thread-clock");
 
 const delay = monitorEventLoopDelay({ resolution: 1 });
 let gate = null;
@@ -19,13 +20,6 @@ function threadNanos(id) {
   }
 }
 
-/** The scheduler's statistics of a running thread are up to a tick old: only a fallback, for Node 20 and 22. */
-function mainMicros() {
-  if (process.threadCpuUsage === undefined) return threadNanos(process.pid) / 1e3;
-  const { user, system } = process.threadCpuUsage();
-  return user + system;
-}
-
 function read(served) {
   const { user, system } = process.cpuUsage();
   const memory = process.memoryUsage();
@@ -34,7 +28,7 @@ function read(served) {
     served: served.count,
     atMillis: performance.now(),
     processMicros: user + system,
-    mainMicros: mainMicros(),
+    mainMicros: threadMicros(),
     agentNanos: gate === null ? 0 : gate.agentThreads.reduce((sum, id) => sum + threadNanos(id), 0),
     rssBytes: memory.rss,
     heapUsedBytes: memory.heapUsed,
@@ -62,9 +56,9 @@ function capturePairs(count) {
   for (let i = -3; i < count; i++) {
     const v8 = [];
     const time = (run) => {
-      const start = gate.clockMicros();
+      const start = threadMicros();
       run();
-      return (gate.clockMicros() - start) / 1e3;
+      return (threadMicros() - start) / 1e3;
     };
     v8.push(time(() => addon.benchmarkAllocationProfile()));
     const ours = time(() => addon.capture());

@@ -7,18 +7,10 @@
 const channels = require("node:diagnostics_channel");
 const { readdirSync } = require("node:fs");
 const { join } = require("node:path");
+const { threadMicros } = require("../thread-clock");
 
 const AGENT = join(__dirname, "../../dist");
 const OLD_ASYNC_STORAGE = Number(process.versions.node.split(".")[0]) < 24;
-
-/** CPU time where Node can tell it of one thread (24 and later), else the wall's. Microseconds. */
-const clockMicros =
-  process.threadCpuUsage === undefined
-    ? () => Number(process.hrtime.bigint()) / 1e3
-    : () => {
-        const { user, system } = process.threadCpuUsage();
-        return user + system;
-      };
 
 /** What runs of the agent. `interval`: null for the agent's own choice. */
 const state = { subscribers: true, interval: null };
@@ -77,14 +69,14 @@ function clockAddon() {
   const { capture, startSampler } = addon;
   addon.capture = () => {
     const start = process.hrtime.bigint();
-    const startMicros = clockMicros();
+    const startMicros = threadMicros();
     const buffer = capture();
     if (buffer !== null) {
       const words = new Uint32Array(buffer, 0, 16);
       const millis = Number(process.hrtime.bigint() - start) / 1e6;
       clocks.lastTreeNodes = words[12];
       if (clocks.captures.length < 10_000) {
-        const cpuMicros = clockMicros() - startMicros;
+        const cpuMicros = threadMicros() - startMicros;
         const atMillis = performance.now();
         clocks.captures.push({ atMillis, millis, cpuMicros, samples: words[6], treeNodes: words[12] });
       }
@@ -124,7 +116,6 @@ module.exports = {
   apply,
   clocks,
   clockAddon,
-  clockMicros,
   addon: () => addon,
   hasAgent: () => globalThis[Symbol.for("leak-agent.probe")] != null,
 };

@@ -12,12 +12,12 @@ const { requestMix } = require("./shop");
 
 const SATURATION_CONNECTIONS = 16;
 /** The agent measures 90 s of traffic before it chooses its interval. */
-const CHOICE_DEADLINE_MILLIS = 110_000;
+const CHOICE_DEADLINE_MILLIS = 100_000;
 /** The first seconds are start-up: code is compiled, and captures come at 1, 2, 4 s. */
 const FACTS_FROM_MILLIS = 20_000;
 const REGROW_MILLIS = 15_000;
 /** So many samples that their cost stands out from the noise: some dozen a request. */
-const DENSE_INTERVAL_BYTES = 8_191;
+const DENSE_INTERVAL_BYTES = 2_047;
 
 /**
  * @param options.rounds of the blocks.
