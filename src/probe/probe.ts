@@ -5,9 +5,10 @@
  */
 import { performance } from "node:perf_hooks";
 import * as workerThreads from "node:worker_threads";
-import { getEnvironmentData, isMainThread, setEnvironmentData, threadId, type Worker } from "node:worker_threads";
+import { isMainThread, threadId, type Worker } from "node:worker_threads";
 import { type Configuration, exportedSignals, type Settings } from "../config";
 import type { ErrorCode } from "../errors";
+import type { GovernorReading } from "../model/cost";
 import type { ProbeHello, ProbeMessage, ProbeNotice, WorkerRequest } from "../model/messages";
 import { AgentWorker, RemoteWorker, type ReportSink, type SinkListener } from "./agent-worker";
 import { NoLabels } from "./boundaries";
@@ -24,12 +25,11 @@ import { OwnerLedger } from "./owner-ledger";
 import { currentRecord, RequestRecord, registerContextManager, runInContext, STILL_OPEN } from "./request-context";
 import { OTHER_ROUTE_INDEX, RouteTable } from "./route-table";
 import { Sampling } from "./sampling";
+import { SharedWords } from "./shared-words";
 
 const DORMANT_POLL_MILLIS = 500;
 /** A process that does not listen counts as a service after this time. */
 const DORMANT_MILLIS = 30_000;
-/** Environment data that the service's worker threads inherit: a shared word that is 1 once the main thread is awake. */
-const AWAKE_KEY = "leak-agent.awake";
 const MAX_PENDING_NOTICES = 32;
 
 export interface ProbeStatus {
@@ -40,6 +40,8 @@ export interface ProbeStatus {
   readonly samplingIntervalBytes: number;
   readonly captures: number;
   readonly hookErrors: number;
+  /** What the agent has cost this thread, and whether its breaker lets it capture; null where no engine works. */
+  readonly governor: GovernorReading | null;
 }
 
 export class Probe {
@@ -54,7 +56,7 @@ export class Probe {
   readonly #requests: HttpRequests;
   readonly #unfollowFastify: () => void;
   #labelsReason = "";
-  #awakeWord: Int32Array | null = null;
+  readonly #words = SharedWords.ofProcess();
   #timer: NodeJS.Timeout;
   #areLabelsOn = false;
   #sink: ReportSink | null = null;
@@ -88,6 +90,7 @@ export class Probe {
       samplingIntervalBytes: this.#sampling?.intervalBytes ?? 0,
       captures: this.#sampling?.captureCount ?? 0,
       hookErrors: this.#errors.count,
+      governor: this.#sampling?.governor ?? null,
     };
   }
 
@@ -143,6 +146,7 @@ export class Probe {
       engine: this.#engine,
       settings: this.#settings,
       attribution: this.#attribution,
+      words: this.#words,
       errors: this.#errors,
       notify: (level, code, message) => this.#notify(level, code, message),
       dropLabels: (reason) => this.#dropLabels(reason),
@@ -161,24 +165,19 @@ export class Probe {
   }
 
   #isServing(): boolean {
-    if (!isMainThread && this.#awakeWord !== null && Atomics.load(this.#awakeWord, 0) === 1) return true;
+    if (!isMainThread && this.#words.isAwake) return true;
     return process.getActiveResourcesInfo().some((name) => name.endsWith("ServerWrap"));
   }
 
   /** The main thread's flag reaches threads that do not listen themselves, such as those of a pool. */
   #followThreads(): void {
     if (!isMainThread) {
-      const shared = getEnvironmentData(AWAKE_KEY);
-      if (shared instanceof SharedArrayBuffer) this.#awakeWord = new Int32Array(shared);
       process.once("exit", () => {
         this.#post({ type: "goodbye", thread: threadId });
         this.#sink?.close();
       });
       return;
     }
-    const shared = new SharedArrayBuffer(4);
-    this.#awakeWord = new Int32Array(shared);
-    setEnvironmentData(AWAKE_KEY, shared);
     // A thread that is terminated cannot say goodbye itself.
     process.on("worker", (worker: Worker) => {
       if (AgentWorker.ownWorkers.has(worker)) return;
@@ -195,7 +194,7 @@ export class Probe {
     labels.beginAgent();
     try {
       followLoadedFrameworks();
-      if (isMainThread && this.#awakeWord !== null) Atomics.store(this.#awakeWord, 0, 1);
+      if (isMainThread) this.#words.awake();
       this.#openSink();
     } finally {
       labels.endAgent();
@@ -256,12 +255,13 @@ export class Probe {
           processStartMillis: Math.round(performance.timeOrigin),
           mainScript: process.argv[1] ?? null,
           workingDirectory: process.cwd(),
+          words: this.#words.buffer,
         },
         listener,
       );
       this.#exportBeforeExit(this.#sink);
     } else {
-      this.#sink = new RemoteWorker(listener);
+      this.#sink = new RemoteWorker(listener, this.#words);
     }
   }
 
@@ -297,6 +297,7 @@ export class Probe {
       this.#engine?.resendNames();
       this.#attribution.routes.tellAgain();
     }
+    if (request.type === "ready" && request.usage !== undefined) this.#sampling?.workerUsed(request.usage);
     if (request.type === "enabled") this.#sampling?.setEnabled(request.enabled);
   }
 

@@ -10,6 +10,7 @@ import {
   PROBE_CHANNEL,
   type ProbeMessage,
   REQUEST_CHANNEL,
+  WORD_WAITING_REPORTS,
   type WorkerRequest,
   type WorkerStart,
 } from "../model/messages";
@@ -81,9 +82,16 @@ async function run(start: WorkerStart): Promise<void> {
       return void leave(start, profileExport, pipeline.telemetry);
     receive(message);
     // The main thread stops sending when this stops coming: its queue here must not grow without a bound.
-    if ((message as { type?: unknown } | null)?.type === "report") parentPort?.postMessage({ type: "ready" });
+    if (isReport(message)) parentPort?.postMessage({ type: "ready", usage: pipeline.usage() } satisfies WorkerRequest);
   });
-  channel.onmessage = (event: unknown) => receive((event as { data: unknown }).data);
+  // Whatever was on its way to an earlier worker is lost.
+  const words = new Int32Array(start.words ?? new SharedArrayBuffer(WORD_WAITING_REPORTS * 4 + 4));
+  Atomics.store(words, WORD_WAITING_REPORTS, 0);
+  channel.onmessage = (event: unknown) => {
+    const { data } = event as { data: unknown };
+    receive(data);
+    if (isReport(data)) Atomics.sub(words, WORD_WAITING_REPORTS, 1);
+  };
   watchOffFile(settings.offFile, log, ask);
   ask({ type: "ready" });
 }
@@ -142,6 +150,10 @@ function watchOffFile(offFile: string, log: AgentLog, ask: (request: WorkerReque
 function isProbeMessage(message: unknown): message is ProbeMessage {
   const type = (message as { type?: unknown } | null)?.type;
   return type === "report" || type === "hello" || type === "goodbye" || type === "notice";
+}
+
+function isReport(message: unknown): boolean {
+  return (message as { type?: unknown } | null)?.type === "report";
 }
 
 function isHello(message: unknown): boolean {

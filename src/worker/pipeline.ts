@@ -7,15 +7,18 @@ import { type FindingContext, toFinding } from "../detector/finding-record";
 import type { AgentFolder } from "../export/folder";
 import { HistoryWriter } from "../export/history-file";
 import { type Capture, decodeCapture } from "../model/capture";
+import type { WorkerUsage } from "../model/cost";
 import type { Attribution } from "../model/finding";
 import type { ProbeHello, ProbeMessage, ProbeReport, WorkerRequest, WorkerStart } from "../model/messages";
 import { HISTORY_SCHEMA, type HistoryHeader, type Observation } from "../model/observation";
+import { AgentCosts } from "./agent-cost";
 import { Dictionary } from "./dictionary";
 import { dropsOf } from "./drops";
 import { Findings } from "./findings";
 import { LevelReader } from "./level";
 import type { CaptureOutcome, LiveSamples } from "./live-samples";
 import type { AgentLog } from "./log";
+import { ownUsage } from "./own-usage";
 import type { ProfileExport } from "./profile-export";
 import { Profiles } from "./profiles";
 import { instanceIdOf, type ResourceAttributes, resourceSource } from "./resource";
@@ -48,6 +51,8 @@ export interface PipelineOptions {
   readonly resource?: () => Promise<ResourceAttributes>;
   readonly processId?: number;
   readonly level?: LevelReader;
+  /** Replaced in tests. */
+  readonly usage?: (meanStackDepth: number | null) => WorkerUsage;
   /** `Telemetry.create`, loaded where metrics or log events have an endpoint; null or left out: none are sent. */
   readonly createTelemetry?: typeof Telemetry.create | null;
   readonly now?: () => number;
@@ -68,6 +73,7 @@ export class Pipeline {
   private readonly windowMillis: number;
   private readonly now: () => number;
   private readonly threads = new Map<number, ServiceThread>();
+  private readonly costs = new AgentCosts();
   private resumedThreads: ReadonlyMap<number, ResumedThread> = new Map();
   private readonly askedForNamesMillis = new Map<number, number>();
   private started = false;
@@ -131,6 +137,7 @@ export class Pipeline {
       describe: (frame) => this.names.describe(frame),
       described: () => this.names.maps.release(),
       log: this.log,
+      costs: this.costs,
       processStartMillis,
       drops: () => ({
         threads: this.dropped.threads,
@@ -189,6 +196,11 @@ export class Pipeline {
     }
   }
 
+  /** What this worker has used so far. */
+  usage(): WorkerUsage {
+    return (this.options.usage ?? ownUsage)(this.threads.get(0)?.live?.meanStackDepth ?? null);
+  }
+
   /** The start-up line, when the first report has not come soon enough to bring the interval. */
   tellStart(): void {
     const hello =
@@ -222,6 +234,7 @@ export class Pipeline {
       this.judge({ ...this.outline({ ...last, timeMillis: Math.max(last.timeMillis, this.now()) }), ...gone });
     }
     this.level.forgetThread(number);
+    this.costs.forgetThread(number);
     this.telemetry?.goodbye(number);
   }
 
@@ -230,6 +243,7 @@ export class Pipeline {
     if (thread === null) return;
     const { live, restarted } = thread.lifeOf(report);
     thread.lastReport = { ...report, capture: null };
+    this.costs.report(report);
     this.tellStart();
     thread.absorbRoutes(report);
     const outcome = live.absorb(report, this.decode(report), thread.isLabelled);
@@ -245,6 +259,7 @@ export class Pipeline {
       liveSampleCount: outcome?.liveSampleCount ?? 0,
       liveBytes: outcome?.liveBytes ?? 0,
       labelledRatio: outcome?.labelledRatio ?? null,
+      ...(report.governor === undefined ? {} : { cost: this.costs.total(this.usage()) }),
     });
     this.tellDrops(report, live);
     this.telemetry?.report(report);

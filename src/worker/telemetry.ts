@@ -9,6 +9,7 @@ import type { SpoolFolder } from "../export/spool";
 import type { Finding } from "../model/finding";
 import type { ProbeReport } from "../model/messages";
 import type { Frame } from "../model/observation";
+import type { AgentCosts } from "./agent-cost";
 import { AgentTotals } from "./agent-totals";
 import { findingEvent } from "./finding-event";
 import { LeakMetrics } from "./leak-metrics";
@@ -44,6 +45,7 @@ export interface TelemetryOptions {
   /** Called when a reading has described what it wanted: what that took can be let go. */
   readonly described?: () => void;
   readonly log: Pick<AgentLog, "info" | "warn" | "warnOnce">;
+  readonly costs: AgentCosts;
   readonly processStartMillis: number;
   /** Totals of what other parts dropped, by reason. */
   readonly drops: () => Readonly<Record<string, number>>;
@@ -77,12 +79,13 @@ export class Telemetry {
 
   private constructor(private readonly options: TelemetryOptions) {
     this.now = options.now ?? Date.now;
-    const { detector, describe, processStartMillis } = options;
+    const { detector, describe, costs, processStartMillis } = options;
     if (options.settings.otlp.metrics !== null) detector.tally(); // It counts from here on, also what a history brings.
     this.metrics = new LeakMetrics({
       detector,
       describe,
       totals: this.totals,
+      costs,
       processStartMillis,
       workerStartMillis: this.now(),
     });

@@ -107,7 +107,11 @@ describe("metrics and findings of a leaking service", () => {
       kind === "gauge" ? `gauge ${unit}` : `${kind}${isMonotonic ? " monotonic" : ""} ${unit} ${temporality}`;
     assert.deepEqual(Object.fromEntries([...metrics].map(([name, metric]) => [name, shape(metric)]).sort()), {
       "leak_agent.agent.cpu.time": `sum monotonic s ${CUMULATIVE}`,
+      "leak_agent.agent.memory.usage": `sum By ${CUMULATIVE}`,
+      "leak_agent.breaker.openings": `sum monotonic {opening} ${CUMULATIVE}`,
+      "leak_agent.breaker.state": "gauge {state}",
       "leak_agent.capture.pause": `histogram s ${CUMULATIVE}`,
+      "leak_agent.captures.skipped": `sum monotonic {capture} ${CUMULATIVE}`,
       "leak_agent.cohorts.freed": `sum monotonic {cohort} ${CUMULATIVE}`,
       "leak_agent.cohorts.matured": `sum monotonic {cohort} ${CUMULATIVE}`,
       "leak_agent.dropped": `sum monotonic {item} ${CUMULATIVE}`,
