@@ -11,7 +11,7 @@ import { nonEmpty, percentDecoded, SettingReader } from "./setting-reader";
 
 export type { MetricsTemporality, OtlpEndpoint, OtlpProtocol, OtlpSettings, OtlpSignal } from "./otlp-config";
 export { describeEndpoint, exportedSignals, spoolShareBytes } from "./otlp-config";
-export { parseDuration } from "./setting-reader";
+export { parseDuration, percentDecoded } from "./setting-reader";
 
 export type LogTarget = "stderr" | "file" | "off";
 export type LabelChoice = "auto" | "interpose" | "hook" | "off";

@@ -24,6 +24,8 @@ export interface OtlpEndpoint {
   readonly certificateFile: string | null;
   readonly clientKeyFile: string | null;
   readonly clientCertificateFile: string | null;
+  /** HTTP_PROXY, HTTPS_PROXY and NO_PROXY, where Node shall follow them. Secrets: a proxy's URL may hold a password. */
+  readonly proxy?: Readonly<Record<string, string>>;
 }
 
 export interface OtlpSettings {
@@ -104,6 +106,11 @@ export const OTLP_SETTINGS: readonly { readonly name: string; readonly default: 
     meaning: "cumulative, delta or lowmemory: totals or differences",
   },
   { name: "OTEL_PROFILES_EXPORTER", default: "otlp", meaning: "none: no profiles; so for METRICS and LOGS" },
+  {
+    name: "NODE_USE_ENV_PROXY",
+    default: "",
+    meaning: "1: OTLP over HTTP goes through HTTP_PROXY, HTTPS_PROXY, NO_PROXY (Node 22.21+, 24.5+)",
+  },
   { name: "OTEL_SDK_DISABLED", default: "false", meaning: "true: no export at all" },
   {
     name: "LEAK_AGENT_EXPORT_INTERVAL",
@@ -130,7 +137,7 @@ export function readOtlpSettings(
   const endpoint = (signal: OtlpSignal): OtlpEndpoint | null => {
     const isWanted = wantsOtlp(read, signal);
     const found = readEndpoint(read, base, signal);
-    return isWanted && !isDisabled ? found : null;
+    return found !== null && isWanted && !isDisabled ? { ...found, ...readProxy(read, found) } : null;
   };
   return {
     profiles: endpoint("profiles"),
@@ -190,6 +197,24 @@ function wantsOtlp(read: SettingReader, signal: OtlpSignal): boolean {
   if (unknown === undefined) return names.includes("otlp");
   read.problems.push(`${name}=${JSON.stringify(unknown.slice(0, 80))} is not usable: write otlp or none; using otlp`);
   return !names.includes("none");
+}
+
+const PROXY_VARIABLES = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"];
+
+/** Node's own rule: the proxy's variables count when NODE_USE_ENV_PROXY is 1. gRPC goes direct, as Node has no way for it. */
+function readProxy(read: SettingReader, endpoint: OtlpEndpoint): Pick<OtlpEndpoint, "proxy"> {
+  if (read.text("NODE_USE_ENV_PROXY") !== "1" || endpoint.protocol === "grpc") return {};
+  const found = PROXY_VARIABLES.flatMap((name): [string, string][] => {
+    const value = read.text(name);
+    return value === undefined ? [] : [[name, value]];
+  });
+  if (!found.some(([name]) => /^https?_proxy$/i.test(name))) return {};
+  if (process.allowedNodeEnvironmentFlags.has("--use-env-proxy")) return { proxy: Object.fromEntries(found) };
+  tellOnce(
+    read.problems,
+    "NODE_USE_ENV_PROXY does nothing in this Node: use 22.21, 24.5 or newer, or a Collector that needs no proxy; exporting without it",
+  );
+  return {};
 }
 
 /** What one signal's own variables override. Null where nothing is set. */

@@ -24,7 +24,10 @@ const FIXES: readonly (readonly [pattern: RegExp, fix: string])[] = [
     /^HTTP 403$|PERMISSION_DENIED/,
     "check the credentials in OTEL_EXPORTER_OTLP_HEADERS and what they are allowed to write",
   ],
-  [/^HTTP 407$/, "the proxy wants credentials: write them into HTTPS_PROXY or HTTP_PROXY"],
+  [
+    /^(HTTP 407|ERR_PROXY_TUNNEL)$/,
+    "the proxy does not let it through: check its URL and credentials in HTTPS_PROXY, or name the host in NO_PROXY",
+  ],
   [/^HTTP 413$/, "raise the backend's limit for a body"],
   [/^HTTP 415$/, "it takes no binary protobuf there: this is not an OTLP/HTTP endpoint"],
   [/^HTTP 3\d\d$/, "redirects are not followed: write the final address into the endpoint"],
@@ -33,7 +36,7 @@ const FIXES: readonly (readonly [pattern: RegExp, fix: string])[] = [
 ];
 
 /** The other protocol, or TLS on one side only. */
-const WRONG_PROTOCOL = /^(EPROTO|ECONNRESET|EPIPE|HPE_.*|ERR_SSL.*|ERR_HTTP2.*)$|SSL|HTTP2/;
+const WRONG_PROTOCOL = /^(closed|EPROTO|ECONNRESET|EPIPE|HPE_.*|ERR_SSL.*|ERR_HTTP2.*)$|SSL|HTTP2/;
 
 const NOT_TAKEN: Readonly<Record<OtlpSignal, string>> = {
   profiles:
@@ -45,6 +48,8 @@ const NOT_TAKEN: Readonly<Record<OtlpSignal, string>> = {
 /** @param code of an `ExportOutcome`. @returns what to do, or null when only the backend's own log may tell. */
 export function adviceFor(signal: OtlpSignal, code: string, endpoint: Pick<OtlpEndpoint, "protocol">): string | null {
   if (/^HTTP 40[45]$|UNIMPLEMENTED|NOT_FOUND/.test(code)) return NOT_TAKEN[signal];
+  if (code.startsWith("ERR_OSSL_"))
+    return "give OTEL_EXPORTER_OTLP_CLIENT_KEY and its certificate files in PEM, and matching";
   if (WRONG_PROTOCOL.test(code)) {
     const [here, other] = endpoint.protocol === "grpc" ? ["4317", "http/protobuf"] : ["4318", "grpc"];
     return `check https against http in the endpoint, and that its port is ${here}; or set OTEL_EXPORTER_OTLP_PROTOCOL=${other}`;
