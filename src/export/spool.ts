@@ -147,6 +147,7 @@ export class Spool {
   remove(taken: SpooledBody, isRejected = false): void {
     if (isRejected) this.counts.droppedByBackend++;
     if (taken.name !== null) unlinked(this.file({ ...taken.name, state: "sending" }));
+    if (isRejected) this.renew(); // The count must outlive a kill: nobody else knows of this body any more.
   }
 
   /** It waits again, first in line. */

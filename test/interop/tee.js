@@ -85,6 +85,7 @@ class Tee {
     onward.end(body);
     let trailers = {};
     onward.on("response", (answer) => {
+      if (stream.destroyed) return; // The sender has given up meanwhile.
       // Also the encoding, without which a compressed answer cannot be read.
       const { "grpc-status": code, "grpc-message": text, ...rest } = answer;
       if (code !== undefined) trailers = { "grpc-status": code, "grpc-message": text };
