@@ -8,7 +8,7 @@ const { APPS, PRELOAD, Service, filesBelow } = require("../harness/service");
 const { metricsByName, bodyOfFinding } = require("./otlp-json");
 const { SIGNALS, SentLedger } = require("./sent-ledger");
 
-const DEADLINE_MILLIS = 300_000;
+const DEADLINE_MILLIS = 480_000;
 /** Modules that only the agent's thread may load. */
 const OFF_MAIN = /dist\/(export|worker|detector)\/|sdk-node|opentelemetry\/(?!api\/)/;
 

@@ -21,7 +21,7 @@ const { Tee } = require("./tee");
 const PROTOCOLS = ["http/protobuf", "grpc"];
 /** Most of the time is spent waiting. */
 const AT_ONCE = 4;
-const TIMEOUT_MILLIS = 400_000;
+const TIMEOUT_MILLIS = 500_000;
 const OUTAGE_MILLIS = 60_000;
 /** Profiles get three quarters of LEAK_AGENT_SPOOL_MAX_MB. */
 const PROFILES_SPOOL_BYTES = 0.75 * 1024 * 1024;
