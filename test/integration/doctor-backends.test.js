@@ -153,5 +153,5 @@ test("a file of a client key that is no key", async (context) => {
     OTEL_EXPORTER_OTLP_CLIENT_KEY: key,
     OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: certFile,
   });
-  assertProblem(found, /PEM routines/, /OTEL_EXPORTER_OTLP_CLIENT_KEY and its certificate files in PEM/);
+  assertProblem(found, /DECODER|PEM/, /OTEL_EXPORTER_OTLP_CLIENT_KEY and its certificate files in PEM/);
 });

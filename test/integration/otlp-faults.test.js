@@ -349,6 +349,50 @@ test("samples of the service's worker threads bear the thread's number and name"
   }
 });
 
+test("a service with an SDK of its own on the same variables keeps its globals, and both export", async (context) => {
+  const collector = await collectorFor(context, "http/protobuf");
+  const service = new Service(["-r", PRELOAD, join(APPS, "own-sdk-service.js")], {
+    env: {
+      ...QUIET,
+      LEAK_AGENT_DIR: temporaryFolder(context),
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_METRICS_EXPORTER: "otlp",
+      OTEL_LOGS_EXPORTER: "otlp",
+      OTEL_METRIC_EXPORT_INTERVAL: "500",
+      OTEL_METRIC_EXPORT_TIMEOUT: "400",
+    },
+  });
+  context.after(() => service.stop());
+  const arrived = (name) => collector.received.some((body) => body.includes(name));
+  await service.until(() => arrived("own.requests") && arrived("leak_agent.samples"), "both sent metrics");
+  service.say("leave");
+  const { code, stdout } = await service.ended;
+  assert.equal(code, 0);
+  const { isStillOwn, complaints } = JSON.parse(/^own (.*)$/m.exec(stdout)[1]);
+  assert.ok(isStillOwn, "the meter provider is the service's");
+  assert.deepEqual(complaints, [], "nobody was there before it");
+  const mixed = collector.received.filter((body) => body.includes("own.requests") && body.includes("leak_agent."));
+  assert.deepEqual(mixed, [], "each in a request of its own");
+});
+
+for (const [name, env] of [
+  ["OTEL_SDK_DISABLED", { OTEL_SDK_DISABLED: "true" }],
+  [
+    "none for every signal",
+    { OTEL_PROFILES_EXPORTER: "none", OTEL_METRICS_EXPORTER: "none", OTEL_LOGS_EXPORTER: "none" },
+  ],
+]) {
+  test(`${name}: nothing is exported, loaded or spooled; the folder has everything`, async (context) => {
+    const collector = await collectorFor(context, "http/protobuf");
+    const folder = temporaryFolder(context);
+    const service = startService(context, folder, { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, ...env });
+    await service.until(() => filesBelow(folder).some((file) => /profile-/.test(file)), "a profile was written");
+    service.say("leave");
+    await service.ended;
+    assert.deepEqual([collector.requests.length, readdirSync(folder).includes("spool")], [0, false]);
+  });
+}
+
 test("without an endpoint no exporter is loaded in the worker either, and nothing is spooled", async (context) => {
   const folder = temporaryFolder(context);
   const service = startService(context, folder, {});
