@@ -116,9 +116,12 @@ export class CaptureSchedule {
     return Math.max(spacingMillis, this.#minimumSpacingMillis) * this.spacingFactor;
   }
 
-  /** Once half of the bucket is spent, captures come as fast as the bucket refills, rather than in bursts. */
+  /**
+   * Once half of the bucket is spent, captures come as fast as the bucket refills, rather than in bursts. One that is
+   * longer than the whole budget has no such pace: what becomes of it is the governor's decision.
+   */
   get #affordableSpacingMillis(): number {
-    const isShort = this.#tokensMillis < this.#budgetMillis / 2;
+    const isShort = this.#tokensMillis < this.#budgetMillis / 2 && this.predictedPauseMillis <= this.#budgetMillis;
     return isShort ? (this.predictedPauseMillis / this.#budgetMillis) * MINUTE : 0;
   }
 
