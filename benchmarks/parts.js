@@ -3,9 +3,17 @@
 
 const { estimate, midmean, plain, quantile } = require("./statistics");
 const { judge } = require("./verdicts");
-const { blockBudgets, budgetsOf } = require("./overhead/composition");
-const { countBoundaries, measureAwaits, measureCaptures, measureRequestCost } = require("./overhead/components");
+const { blockBudgets, budgetsOf, oneCpuBudgets } = require("./overhead/composition");
+const {
+  countBoundaries,
+  measureAwaits,
+  measureCaptures,
+  measureRequestCost,
+  measureSampleCost,
+} = require("./overhead/components");
 const { measureMemory, measureSlope, memoryBudgets } = require("./overhead/memory");
+const { measurePeers, peerTable } = require("./overhead/peers");
+const { measureScale, scaleBudgets } = require("./overhead/scale");
 const { runService } = require("./overhead/service-run");
 const { measureStartup, startupBudgets } = require("./overhead/startup");
 
@@ -16,10 +24,12 @@ const SIZES = {
     rounds: 60,
     componentRounds: 24,
     requestPairs: 1_500,
+    sampleRounds: 2_000,
     awaitPairs: 6,
     captureRounds: 50,
     starts: 25,
     memoryRounds: 6,
+    peerRounds: 2,
   },
   /** CI: the components in under 3 minutes. */
   quick: {
@@ -27,24 +37,29 @@ const SIZES = {
     rounds: 12,
     componentRounds: 12,
     requestPairs: 800,
+    sampleRounds: 1_000,
     awaitPairs: 4,
     captureRounds: 15,
     starts: 8,
     memoryRounds: 3,
+    peerRounds: 1,
   },
   full: {
     variants: ["express", "fastify", "hello", "promises"],
     rounds: 120,
     componentRounds: 40,
     requestPairs: 3_000,
+    sampleRounds: 5_000,
     awaitPairs: 12,
     captureRounds: 100,
     starts: 60,
     memoryRounds: 12,
+    peerRounds: 6,
   },
 };
 const AWAIT_BATCHES = 150;
 const MEMORY_SECONDS = 12;
+const PEER_SECONDS = 12;
 /** Of saturation. Without latencies a lighter load does, which a busy machine can carry. */
 const LATENCY_UTILISATION = 0.6;
 const COMPONENT_UTILISATION = 0.3;
@@ -52,13 +67,15 @@ const SHAPES = ["express", "fastify", "mounted", "plain"];
 const CAPTURE_RATIO = 1.3;
 
 /** Design 1 needs these; design 2 also the same state twice, and more rounds. */
-const COMPONENT_STATES = ["off", "on", "dense", "bareDense"];
+const COMPONENT_STATES = ["off", "on", "bareDense"];
 
 /** Designs 1 and 2 share one service: its default life feeds the first, its blocks both. */
 async function runComponents(size, progress, chosen) {
   const withBlocks = chosen.includes("blocks");
   progress("cost of a request's start and end");
   const requestCost = await measureRequestCost(size.requestPairs, SHAPES);
+  progress("cost of a sample");
+  const sampleCost = await measureSampleCost(size.sampleRounds);
   const awaits = await measureAwaits(size.awaitPairs, AWAIT_BATCHES, progress);
   progress("captures of synthetic trees");
   const captures = captureTable(await measureCaptures(size.captureRounds));
@@ -73,7 +90,7 @@ async function runComponents(size, progress, chosen) {
       utilisation: withBlocks ? LATENCY_UTILISATION : COMPONENT_UTILISATION,
       progress,
     });
-    const { parts, total, labels, rows } = budgetsOf({ run, requestCost, awaits, boundariesPerRequest });
+    const { parts, total, labels, rows } = budgetsOf({ run, requestCost, sampleCost, awaits, boundariesPerRequest });
     budgets.push(...rows);
     if (withBlocks) budgets.push(...blockBudgets(run, parts));
     tables.components[variant] = plainParts({ ...parts, labelMicrosPerRequest: labels, totalMicrosPerSecond: total });
@@ -162,6 +179,34 @@ const PARTS = {
       progress("memory: a million requests");
       const points = await measureSlope(1_000_000);
       return { budgets: memoryBudgets(memory, points), tables: { memory: memory.rows, heapSlope: points } };
+    },
+  },
+  /** The other services and one CPU: designs 1 and 2 again. */
+  "one-cpu": {
+    fullOnly: true,
+    async run(size, progress) {
+      const run = await runService("express", {
+        rounds: size.rounds,
+        states: ["off", "offAgain", "on"],
+        utilisation: LATENCY_UTILISATION,
+        cpu: 0,
+        progress,
+      });
+      return { budgets: oneCpuBudgets(run), tables: { oneCpu: serviceTable(run) } };
+    },
+  },
+  peers: {
+    fullOnly: true,
+    async run(size, progress) {
+      const peers = peerTable(await measurePeers(size.peerRounds, PEER_SECONDS, progress));
+      return { tables: { peers } };
+    },
+  },
+  scale: {
+    fullOnly: true,
+    async run(size, progress) {
+      const scale = await measureScale(size, progress);
+      return { budgets: scaleBudgets(scale), tables: { scale: scale.captures } };
     },
   },
 };

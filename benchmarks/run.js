@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- --only NAME,...] [--json FILE] [--quick]`: measures the agent's cost on this machine and judges each
- * budget by its interval. `npm run bench:full` adds peers, scale, the other services and one CPU. Progress on stderr.
+ * `npm run bench [-- --only NAME,...] [--services NAME,...] [--json FILE] [--quick]`: measures the agent's cost on this
+ * machine and judges each budget by its interval. `npm run bench:full` adds peers, scale, one CPU and other services.
  * Exit code: 1 when a budget is not met, 2 when one is not shown, 0 otherwise, 3 when a measurement broke.
  */
 "use strict";
@@ -45,9 +45,11 @@ async function main() {
       json: { type: "string" },
       full: { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
+      services: { type: "string" },
     },
   });
-  const size = values.full ? SIZES.full : values.quick ? SIZES.quick : SIZES.bench;
+  const sized = values.full ? SIZES.full : values.quick ? SIZES.quick : SIZES.bench;
+  const size = values.services === undefined ? sized : { ...sized, variants: values.services.split(",") };
   const began = Date.now();
   const result = {
     schema: "leak-agent.bench/1",

@@ -36,7 +36,7 @@ const SHAPES = {
     request.url = `/things/${index % 1_000}/parts/${index % 7}?page=${index}`;
   },
 };
-const ROUTES = Array.from({ length: 40 }, (_, i) => `/area${i % 8}/thing${i}/:id`);
+const ROUTES = Array.from({ length: Number(process.argv[4] ?? 40) }, (_, i) => `/area${i % 8}/thing${i}/:id`);
 
 function play(shape, index) {
   const request = new http.IncomingMessage(null);
@@ -72,6 +72,15 @@ async function measure(shape, pairs) {
   return rows;
 }
 
+/** Requests of the process's life so far. */
+async function playBefore(requests) {
+  gate.state.subscribers = true;
+  for (let i = 0; i < requests; i++) {
+    play(SHAPES.express, i);
+    if (i % BATCH === 0) await turn();
+  }
+}
+
 async function main() {
   const pairs = Number(process.argv[2]);
   const shapes = process.argv[3].split(",");
@@ -85,6 +94,7 @@ async function main() {
   });
   await new Promise((resolve) => setTimeout(resolve, 800));
   const probe = globalThis[Symbol.for("leak-agent.probe")];
+  await playBefore(Number(process.argv[5] ?? 0));
   const results = {};
   for (const name of shapes) results[name] = await measure(SHAPES[name], pairs);
   process.stdout.write(`${JSON.stringify({ results, status: probe.status() })}\n`);

@@ -45,6 +45,12 @@ async function measureRequestCost(pairs, shapes) {
   return JSON.parse(await runChild(args, { LEAK_AGENT_SAMPLING_INTERVAL: NO_SAMPLES }));
 }
 
+/** CPU time of one sample at a stack of 40 frames; `rounds` slices of each state. */
+async function measureSampleCost(rounds) {
+  const args = ["-r", GATE, "-r", PRELOAD, join(MICRO, "sample-cost.js"), String(rounds)];
+  return JSON.parse(await runChild(args));
+}
+
 /** The asynchronous skeleton of a request, in a process per mode, ABBA; one list of nanoseconds per child. */
 async function measureAwaits(pairs, batches, progress) {
   const results = { plain: [], als: [], agent: [], both: [] };
@@ -98,4 +104,4 @@ async function measureCaptures(rounds) {
   }
 }
 
-module.exports = { countBoundaries, measureAwaits, measureCaptures, measureRequestCost, runChild };
+module.exports = { countBoundaries, measureAwaits, measureCaptures, measureRequestCost, measureSampleCost, runChild };

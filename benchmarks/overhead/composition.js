@@ -25,12 +25,18 @@ function column(rows, name) {
   return rows.map((row) => row[name]);
 }
 
-/** Microseconds of CPU that one sample costs: what the dense state adds, by the samples it took. */
-function costPerSample(rows, off, extraPerRequest) {
-  const micros = rows.map(
-    (row, i) => (row.mainMicros - off[i].mainMicros - extraPerRequest) / (row.samples / row.served),
-  );
+/** Microseconds of CPU that one of V8's samples costs in the service: what the dense state adds, by the samples it took. */
+function costInService(rows, off) {
+  const micros = rows.map((row, i) => (row.mainMicros - off[i].mainMicros) / (row.samples / row.served));
   return estimate(micros, midmean);
+}
+
+/** Microseconds that the agent's labels add to one sample, from micro/sample-cost.js. */
+function labelsPerSample({ labels, bare }) {
+  return estimate(
+    labels.map((row, i) => (row.micros - bare[i].micros) / row.samples),
+    midmean,
+  );
 }
 
 /** Nanoseconds per async boundary. Each child's fastest tenth stands for it: other load only ever adds. */
@@ -43,7 +49,7 @@ function boundaryCost(awaits, perRequestNanos) {
 }
 
 /** All parts of one variant, in microseconds per request or per second. */
-function partsOf({ run, requestCost, awaits, boundariesPerRequest }) {
+function partsOf({ run, requestCost, sampleCost, awaits, boundariesPerRequest }) {
   const { blocks, seconds } = run;
   const rows = requestCost.results[SHAPES[run.variant]];
   const perRequest = pairedDifference(rows.on, rows.off);
@@ -56,8 +62,8 @@ function partsOf({ run, requestCost, awaits, boundariesPerRequest }) {
       blocks.on.map((row) => row.samples / row.served),
       mean,
     ),
-    sampleMicros: costPerSample(blocks.dense, blocks.off, perRequest.value / 1e3),
-    bareSampleMicros: costPerSample(blocks.bareDense, blocks.off, 0),
+    sampleMicros: costInService(blocks.bareDense, blocks.off),
+    labelSampleMicros: labelsPerSample(sampleCost),
     perRequestNanos: perRequest,
     boundaryNanos: boundary,
     boundariesPerRequest,
@@ -96,12 +102,11 @@ function sumOf(captures) {
 
 /** Microseconds per request that labels cost: route and record, boundaries, and what they add to each sample. */
 function labelMicros(parts) {
-  const { perRequestNanos, boundaryNanos, boundariesPerRequest, samplesPerRequest, sampleMicros, bareSampleMicros } =
-    parts;
+  const { perRequestNanos, boundaryNanos, boundariesPerRequest, samplesPerRequest, labelSampleMicros } = parts;
   return combined(
-    [perRequestNanos, boundaryNanos, boundariesPerRequest, samplesPerRequest, sampleMicros, bareSampleMicros],
-    ([request, boundary, boundaries, samples, sample, bare]) =>
-      request / 1e3 + (boundary * boundaries) / 1e3 + samples * Math.max(0, sample - bare),
+    [perRequestNanos, boundaryNanos, boundariesPerRequest, samplesPerRequest, labelSampleMicros],
+    ([request, boundary, boundaries, samples, label]) =>
+      request / 1e3 + (boundary * boundaries) / 1e3 + samples * label,
   );
 }
 
@@ -112,7 +117,7 @@ function totalMicros(parts) {
     [
       parts.servedPerSecond,
       parts.samplesPerRequest,
-      parts.bareSampleMicros,
+      parts.sampleMicros,
       labels,
       parts.tickMicrosPerSecond,
       parts.workerMicrosPerSecond,
@@ -136,7 +141,7 @@ function budgetsOf(measured) {
     ([micros, served, request]) => micros / (CPU_CORE_RATIO * 1e6 + CPU_REQUEST_RATIO * served * request),
   );
   const floor = combined(
-    [total, parts.servedPerSecond, parts.samplesPerRequest, parts.bareSampleMicros],
+    [total, parts.servedPerSecond, parts.samplesPerRequest, parts.sampleMicros],
     ([micros, served, samples, bare]) => micros / (served * samples * bare),
   );
   const labelRatio = combined([labels, parts.requestMicros], ([label, request]) => label / request);
@@ -240,4 +245,13 @@ function blockBudgets(run, parts) {
   ];
 }
 
-module.exports = { blockBudgets, budgetsOf };
+/** With the worker on the service's own CPU. */
+function oneCpuBudgets(run) {
+  const parts = {
+    servedPerSecond: estimate(column(run.seconds, "served"), median),
+    requestMicros: estimate(column(run.blocks.off, "processMicros"), midmean),
+  };
+  return blockBudgets({ ...run, variant: `${run.variant}, one CPU` }, parts);
+}
+
+module.exports = { blockBudgets, budgetsOf, oneCpuBudgets };

@@ -37,6 +37,8 @@ function read(served) {
     tickMicros: gate?.clocks.tickMicros ?? 0,
     captures: gate?.clocks.captures ?? [],
     boundaries: globalThis[Symbol.for("leak-agent bench boundaries")]?.after ?? 0,
+    peerProfiles: globalThis[Symbol.for("leak-agent bench peer")]?.profiles ?? 0,
+    peerPauseMillis: globalThis[Symbol.for("leak-agent bench peer")]?.pauseMillis ?? null,
     status: probe?.status() ?? null,
     delayMaxMillis: delay.max / 1e6,
     delayP99Millis: delay.percentile(99) / 1e6,

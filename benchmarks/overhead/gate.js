@@ -50,9 +50,9 @@ function clockTimers() {
     return original(
       () => {
         const before = agentThreads.length === 0 ? threadIds() : null;
-        const start = process.hrtime.bigint();
+        const start = threadMicros();
         callback();
-        clocks.tickNanos += Number(process.hrtime.bigint() - start);
+        clocks.tickMicros += threadMicros() - start;
         clocks.ticks++;
         if (before !== null) agentThreads.push(...threadIds().filter((id) => !before.includes(id)));
       },

@@ -24,6 +24,7 @@ class Connection {
   #missing = -1;
 
   constructor(port, onFailure) {
+    this.fail = onFailure;
     this.socket = connect({ port, host: "127.0.0.1", noDelay: true });
     this.socket.on("data", (chunk) => this.#received(chunk));
     this.socket.on("error", onFailure);
@@ -43,7 +44,10 @@ class Connection {
       if (end < 0) return;
       const head = all.latin1Slice(0, end);
       const length = /content-length: (\d+)/i.exec(head);
-      if (length === null || !head.startsWith("HTTP/1.1 200")) throw new Error(`unexpected answer: ${head}`);
+      if (length === null || !head.startsWith("HTTP/1.1 200")) {
+        this.fail(new Error(`unexpected answer: ${head}`));
+        return;
+      }
       this.#missing = Number(length[1]) - (all.length - end - 4);
       this.#parts.length = 0;
     } else {

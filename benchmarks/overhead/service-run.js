@@ -54,7 +54,6 @@ function blockStates(intervalBytes, only) {
     off: { subscribers: false, agent: false },
     offAgain: { subscribers: false, agent: false },
     on: { subscribers: true, agent: true, interval: intervalBytes },
-    dense: { subscribers: true, agent: true, interval: DENSE_INTERVAL_BYTES },
     bareDense: { subscribers: false, agent: false, bareSampler: true, interval: DENSE_INTERVAL_BYTES },
   };
   return only === null ? all : Object.fromEntries(only.map((name) => [name, all[name]]));
