@@ -17,6 +17,10 @@ const LEAST_SAMPLING_SHARE = 0.5;
 const MAX_SPACING_FACTOR = 16;
 /** Readings of the worker's memory in a row before it is believed: between two of them V8 may not have collected. */
 const MEMORY_READINGS = 5;
+/** The worker holds about as much per sample and node as V8 does. Below this share of all memory, fewer would not help. */
+const SAMPLES_MATTER_RATIO = 0.2;
+/** Memory that no coarser interval brings down is borne up to this; beyond, something is wrong, and the breaker decides. */
+const RUNAWAY_RATIO = 1.5;
 /** Below this share of the whole cost, fewer captures would not help. */
 const CAPTURES_MATTER_RATIO = 0.3;
 /**
@@ -156,7 +160,7 @@ export class Governor {
   workerUsed(nowMillis: number, usage: WorkerUsage): void {
     this.#cpu.workerUsed(usage.cpuMillis);
     if (usage.meanStackDepth !== null) this.#meter.meanStackDepth = usage.meanStackDepth;
-    this.#judgeMemory(usage.memoryBytes + this.#memoryBytes > this.options.memoryBudgetBytes, nowMillis);
+    this.#judgeMemory(usage.memoryBytes + this.#memoryBytes, nowMillis);
   }
 
   /** The probe's timer took this long, captures included. */
@@ -226,15 +230,19 @@ export class Governor {
     this.#schedule.spacingFactor = Math.min(MAX_SPACING_FACTOR, this.#schedule.spacingFactor * 2);
   }
 
-  /** Fewer samples first, which frees memory on both threads; where that is not possible the breaker decides. */
-  #judgeMemory(isExceeded: boolean, nowMillis: number): void {
-    this.#memoryExcesses = isExceeded ? this.#memoryExcesses + 1 : 0;
-    const isTrial = this.#breaker.state === "half-open";
-    if (!isExceeded || isTrial) return this.#judge("memory", isExceeded, nowMillis);
-    if (this.#memoryExcesses < MEMORY_READINGS) return;
-    if (this.#interval.coarser(nowMillis) === null) return this.#judge("memory", true, nowMillis);
-    this.#memoryExcesses = 0;
-    this.#isCoarserWanted = true;
+  /** Fewer samples, which frees memory on both threads. Switching off frees little: that is for a runaway. */
+  #judgeMemory(bytes: number, nowMillis: number): void {
+    const { memoryBudgetBytes } = this.options;
+    this.#memoryExcesses = bytes > memoryBudgetBytes ? this.#memoryExcesses + 1 : 0;
+    const isBelieved = this.#memoryExcesses >= MEMORY_READINGS || this.#breaker.state === "half-open";
+    const isRunaway = isBelieved && bytes > RUNAWAY_RATIO * memoryBudgetBytes;
+    const couldHelp = 2 * this.#treeBytes > SAMPLES_MATTER_RATIO * bytes;
+    if (this.#memoryExcesses >= MEMORY_READINGS && couldHelp && this.#interval.coarser(nowMillis) !== null) {
+      this.#memoryExcesses = 0;
+      this.#isCoarserWanted = true;
+      return;
+    }
+    this.#judge("memory", isRunaway, nowMillis);
   }
 
   #affordableRatio(): number {

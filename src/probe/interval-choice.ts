@@ -24,7 +24,7 @@ const COSTLY_SPANS = 3;
  * restart would throw away the evidence of the day.
  */
 const TOO_COARSE_RATIO = 8;
-export const MAX_RESTARTS_PER_HOUR = 2;
+const MAX_RESTARTS_PER_HOUR = 2;
 /** A window this much longer than planned was no window: the process stood still. */
 const SUSPENDED_MILLIS = 10 * SECOND;
 

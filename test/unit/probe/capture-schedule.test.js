@@ -113,3 +113,12 @@ test("a mark-compact is asked for only in load tests, under traffic, and where V
   assert.equal(load.isDue(9_100, 1, 10), false);
   assert.equal(load.isDue(9_200, 1, 0), true);
 });
+
+test("a sampler that starts anew owes nothing for the old one's tree", () => {
+  const plan = schedule();
+  assert.equal(plan.decide(1_000, 0.1), "capture");
+  plan.captured(1_000, 300, 10);
+  assert.equal(plan.decide(60_000, 0.1), "pause_budget");
+  plan.restarted(60_000);
+  assert.equal(plan.decide(61_000, 0.1), "capture");
+});

@@ -209,10 +209,17 @@ test("a fixed interval is the user's own choice: what it costs is told and stops
 
 test("memory over the budget: fewer samples first, at most two restarts an hour", () => {
   const memoryBytes = (_now, interval) => (12 + (200_000 / interval) * 10) * MB;
-  const simulation = new Simulation({}, { memoryBytes, rate: () => 20e6 }).run(DAY);
+  const nodes = (_now, interval) => (200_000 / interval) * 8_000;
+  const simulation = new Simulation({}, { memoryBytes, nodes, rate: () => 20e6 }).run(DAY);
   assert.deepEqual(simulation.events, []);
   assert.ok(simulation.restarts.length >= 2, JSON.stringify(simulation.restarts));
   assert.ok(memoryBytes(0, simulation.intervalBytes) + 3 * MB < 25 * MB, `${simulation.intervalBytes} bytes`);
+});
+
+test("memory that is not the samples' costs no evidence, and does not switch off what would free none", () => {
+  const simulation = new Simulation({}, { memoryBytes: () => 30 * MB }).run(DAY);
+  assert.deepEqual(simulation.events, []);
+  assert.equal(simulation.restarts.length, 1, "the first choice");
 });
 
 test("memory that no interval brings down opens the breaker and stops the sampler", () => {
