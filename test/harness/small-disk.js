@@ -5,6 +5,7 @@
 "use strict";
 const { spawnSync } = require("node:child_process");
 const fs = require("node:fs");
+const { tmpdir } = require("node:os");
 const { join } = require("node:path");
 
 const FILLER = "filler";
@@ -12,14 +13,17 @@ const FILLER = "filler";
 const WRITERS = ["writeSync", "writeFileSync", "mkdirSync", "openSync"];
 const READ_ONLY_FLAG = "r";
 
-function smallDisk(context, path) {
-  fs.mkdirSync(path, { recursive: true });
+function smallDisk(context) {
+  const path = fs.mkdtempSync(join(tmpdir(), "small-disk-"));
   const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", path]).status === 0;
   if (!mounted) {
     context.diagnostic("this user cannot mount: the disk's errors are injected below fs");
     return injectedDisk(context, path);
   }
-  context.after(() => spawnSync("umount", ["-l", path]));
+  context.after(() => {
+    spawnSync("umount", ["-l", path]);
+    fs.rmSync(path, { recursive: true, force: true });
+  });
   return {
     path,
     fill: () => {
@@ -54,7 +58,10 @@ function injectedDisk(context, path) {
       throw Object.assign(new Error(`${code}: injected, ${name}`), { code });
     };
   }
-  context.after(() => Object.assign(fs, real));
+  context.after(() => {
+    Object.assign(fs, real);
+    fs.rmSync(path, { recursive: true, force: true });
+  });
   const fail = (newCode, names) => {
     code = newCode;
     failing = names;

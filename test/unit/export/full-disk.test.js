@@ -70,7 +70,7 @@ function drain(spool) {
 
 describe("a full disk", () => {
   it("costs what cannot be written, counted, one line, and nothing else", async (context) => {
-    const disk = smallDisk(context, join(base, "full"));
+    const disk = smallDisk(context);
     const agent = agentOn(disk);
     agent.writeAll();
     assert.deepEqual([agent.told, agent.findingOutcome, agent.profileOutcome], [[], "written", "written"]);
@@ -111,7 +111,7 @@ describe("a full disk", () => {
   });
 
   it("lets no more than the memory's cap wait, the oldest dropped and counted", (context) => {
-    const disk = smallDisk(context, join(base, "memory"));
+    const disk = smallDisk(context);
     disk.fill();
     const { spool } = agentOn(disk);
     for (let i = 0; i < 6; i++) spool.put(randomBytes(MEBIBYTE));
@@ -119,7 +119,7 @@ describe("a full disk", () => {
   });
 
   it("that is almost full is not told again and again", (context) => {
-    const agent = agentOn(smallDisk(context, join(base, "flapping")));
+    const agent = agentOn(smallDisk(context));
     const full = Object.assign(new Error("full"), { code: "ENOSPC" });
     for (let minute = 0; minute < 9; minute++) {
       agent.folder.fail(full, 10);
@@ -136,7 +136,7 @@ describe("a full disk", () => {
 
 describe("a read-only disk", () => {
   it("is told once at the start with the fix, and used when it can be", (context) => {
-    const disk = smallDisk(context, join(base, "read-only"));
+    const disk = smallDisk(context);
     disk.makeReadOnly();
     const agent = agentOn(disk);
     for (let round = 0; round < 3; round++) {
