@@ -11,6 +11,7 @@ import { explainedBy, headroomOf, impactOf } from "./level-trend";
 import type { OwnerState, TrackedSite } from "./owner-state";
 import { applicationFramesOf, isLiving, retainedWith } from "./retained";
 import type { StoredSample } from "./sample-store";
+import { survivalOf } from "./survival";
 import type { Transition } from "./transition";
 import { alternativesOf } from "./verdict";
 
@@ -115,7 +116,11 @@ function holdingOf(memory: DetectorMemory, owner: OwnerState, tracked: TrackedSi
   const samples = memory.store.of(owner.key);
   const all = [...samples].filter((sample) => memory.stacks.candidatesOf(sample.stack).includes(tracked.frame));
   const context = memory.contextOf(owner, samples, nowMillis);
-  const evaluation = owner.evaluations.get(tracked.frame) ?? evaluateAlone(context, all, owner, tracked);
+  const evaluation = withSurvival(
+    owner.evaluations.get(tracked.frame) ?? evaluateAlone(context, all, owner, tracked),
+    all,
+    nowMillis,
+  );
   const startMillis = evaluation?.startMillis ?? owner.clock.originMillis();
   return {
     evaluation,
@@ -124,6 +129,18 @@ function holdingOf(memory: DetectorMemory, owner: OwnerState, tracked: TrackedSi
     startMillis,
     endMillis: Math.max(startMillis, Math.min(context.decidableMillis, nowMillis - (evaluation?.ageMillis ?? 0))),
   };
+}
+
+/** Looks leave the survival curve out below the threshold; a withdrawn finding shows it. */
+function withSurvival(
+  evaluation: Evaluation | null,
+  samples: readonly StoredSample[],
+  nowMillis: number,
+): Evaluation | null {
+  if (evaluation === null || evaluation.survivalRatio !== null) return evaluation;
+  const ordered = samples.toSorted((a, b) => a.bornMillis - b.bornMillis);
+  const survival = survivalOf(ordered, evaluation.startMillis, evaluation.ageMillis, nowMillis);
+  return { ...evaluation, survivalRatio: survival?.ratio ?? null };
 }
 
 function evaluateAlone(

@@ -162,6 +162,8 @@ export function isReachedSoon(
 ): boolean {
   const lived = nowMillis - originMillis;
   if (lived < EARLY_SHARE_OF_HORIZON * horizonMillis) return false;
+  // The cheap condition first: this is asked at every look.
+  if (!headroomsOf(levels.latest()).some((headroom) => isHalfUsed(levels, headroom, originMillis, lived))) return false;
   const forecast = forecastLevel(levels, originMillis);
   if (forecast === null || forecast.hoursP10 === null || forecast.hoursP50 === null) return false;
   // Before a whole horizon has been seen, its quiet hours have not: only what ends as soon counts.
@@ -170,11 +172,18 @@ export function isReachedSoon(
   if (hours * HOUR_MILLIS > within) return false;
   const headroom = headroomsOf(levels.latest()).find(({ limit }) => limit === forecast.limit);
   if (headroom === undefined) return false;
+  return (
+    isHalfUsed(levels, headroom, originMillis, lived) &&
+    halfRatioOf(levels.series(readerOf(headroom), originMillis)) >= STEADY_HALF_RATIO
+  );
+}
+
+/** Whether at most a share of the room that there was at the start is left. */
+function isHalfUsed(levels: LevelHistory, headroom: Headroom, originMillis: number, livedMillis: number): boolean {
   const series = levels.series(readerOf(headroom), originMillis);
   const level = series.values.at(-1) ?? 0;
-  const start = medianAround(series, originMillis + lived / BLOCKS / 2, lived / BLOCKS);
-  const roomAtStart = headroom.bytes + level - start;
-  return headroom.bytes <= URGENT_LEFT_SHARE * roomAtStart && halfRatioOf(series) >= STEADY_HALF_RATIO;
+  const start = medianAround(series, originMillis + livedMillis / BLOCKS / 2, livedMillis / BLOCKS);
+  return headroom.bytes <= URGENT_LEFT_SHARE * (headroom.bytes + level - start);
 }
 
 /** Growth of the later half of the time over that of the earlier; infinite when the earlier had none. */

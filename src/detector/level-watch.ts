@@ -12,10 +12,14 @@ const HOUR_MILLIS = 3_600_000;
 /** A site that explains less of the level's growth than this is not what somebody must be woken for. */
 const URGENT_SITE_SHARE = 0.2;
 
+/** Levels change slowly, and each is gone through whole: they are looked at no more often than this share of the horizon. */
+const OUTSIDE_SPACING_SHARE = 1 / 24;
+
 export class LevelWatch {
   private readonly urgency: Urgency;
   private readonly outside: OutsideGrowth;
   private isUrgent = false;
+  private lookedOutsideMillis = 0;
 
   constructor(private readonly memory: DetectorMemory) {
     this.urgency = new Urgency(memory.options.horizonMillis);
@@ -47,7 +51,9 @@ export class LevelWatch {
   lookOutside(nowMillis: number): Transition[] {
     const { levels } = this.memory;
     const originMillis = levels.firstMillis();
-    if (originMillis === null) return [];
+    const spacing = OUTSIDE_SPACING_SHARE * this.memory.options.horizonMillis;
+    if (originMillis === null || nowMillis - this.lookedOutsideMillis < spacing) return [];
+    this.lookedOutsideMillis = nowMillis;
     const look = {
       nowMillis,
       originMillis,

@@ -15,6 +15,7 @@ function delayJobs(runs, seed) {
   return LEAKS.flatMap((family) =>
     GC_MINUTES.flatMap((minutes) =>
       Array.from({ length: runs }, (_, index) => ({
+        part: "delays",
         family,
         seed: seed + index,
         weeks: 1,
@@ -24,12 +25,11 @@ function delayJobs(runs, seed) {
   );
 }
 
-/** @param results of `delayJobs`, in its order. */
-function delayRows(results, runs) {
-  return LEAKS.flatMap((family, leak) =>
-    GC_MINUTES.map((minutes, gc) => {
-      const from = (leak * GC_MINUTES.length + gc) * runs;
-      const own = results.slice(from, from + runs);
+/** @param results of `delayJobs`, in any order. */
+function delayRows(results) {
+  return LEAKS.flatMap((family) =>
+    GC_MINUTES.map((minutes) => {
+      const own = results.filter((result) => result.family === family && result.gcMillis === minutes * MINUTE);
       return {
         family,
         minutes,

@@ -7,8 +7,11 @@ if (!isMainThread) {
   parentPort.on("message", (job) => parentPort.postMessage(run(job)));
 }
 
-/** @returns results in the order of the jobs, whichever thread did them. @param onDone called after each. */
-function runAll(jobs, threads, onDone) {
+/**
+ * @returns results in the order of the jobs, whichever thread did them; undefined where `stopped` resolved first.
+ * @param onDone called after each.
+ */
+function runAll(jobs, threads, onDone, stopped) {
   return new Promise((resolve, reject) => {
     const results = new Array(jobs.length);
     let next = 0;
@@ -36,6 +39,7 @@ function runAll(jobs, threads, onDone) {
       give();
     }
     if (jobs.length === 0) finish(null);
+    stopped.then(() => finish(null));
   });
 }
 

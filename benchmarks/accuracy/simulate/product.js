@@ -61,14 +61,23 @@ class ProductLife {
   }
 }
 
-function levelOf({ gc, memory, cgroup }) {
+/** As src/worker/level.ts, of a process with one thread and no container limit. */
+function levelOf({ gc, memory, process: own }) {
+  const postGcHeapBytes = gc.postMajorHeapBytes === 0 ? null : gc.postMajorHeapBytes;
+  const { heapLimitBytes, externalBytes, arrayBuffersBytes, heapTotalBytes, moduleCount } = memory;
   return {
-    postGcHeapBytes: gc.postMajorHeapBytes === 0 ? null : gc.postMajorHeapBytes,
-    heapLimitBytes: memory.heapLimitBytes,
-    externalBytes: memory.externalBytes,
-    rssBytes: Math.round(1.3 * gc.postMajorHeapBytes) + 60e6,
-    cgroupBytes: cgroup?.bytes ?? null,
-    cgroupLimitBytes: cgroup?.limitBytes ?? null,
+    postGcHeapBytes,
+    heapLimitBytes,
+    externalBytes,
+    rssBytes: heapTotalBytes + externalBytes + own.nativeBytes,
+    cgroupBytes: null,
+    cgroupLimitBytes: null,
+    fullestHeapBytes: postGcHeapBytes,
+    fullestHeapLimitBytes: heapLimitBytes,
+    arrayBuffersBytes,
+    heapTotalBytes,
+    moduleCount,
+    openFileCount: own.openFileCount,
   };
 }
 

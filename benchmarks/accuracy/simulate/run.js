@@ -28,6 +28,7 @@ function run({ family: familyName, seed, weeks, options = {} }) {
     // The same service in each life: only what happens in it differs.
     const scene = ordinaryService({ random: new Random(serviceSeed + 1), ...span, ...family.options, ...options });
     const truth = family.add(scene) ?? null;
+    result.gcMillis = scene.gcMillis;
     const life = new SimulatedLife(scene, random.fork(`life ${index}`));
     const product = new ProductLife(scene.horizonMillis);
     for (const { report, capture } of life.captures()) {
@@ -78,6 +79,9 @@ class Book {
 
   note(transition, truth) {
     const hours = (transition.timeMillis - this.startMillis) / HOUR;
+    // Something grows, and it is said that no site shows it: true of a leak, false of a healthy service.
+    const isLevel = transition.evidence.method === "level";
+    if (isLevel && truth !== null) return;
     const isRight = truth !== null && isAt(truth, transition);
     if (isRight && transition.verdict === "watch") this.result.watchHours ??= hours;
     if (isAlarm(transition.verdict)) this.alarm(transition, hours, isRight, truth);

@@ -14,6 +14,9 @@ const EXPOSURE_MARGIN = WEEK;
 /** Post-GC levels of real services differ by about this much from one mark-compact to the next. */
 const LEVEL_NOISE = 0.01;
 
+/** What malloc keeps or gives back from one moment to the next. */
+const NATIVE_NOISE_BYTES = 2e6;
+
 /** V8 samples an object of z bytes with p = 1 - exp(-z/R). */
 function inclusion(sizeBytes, intervalBytes) {
   return -Math.expm1(-sizeBytes / intervalBytes);
@@ -208,6 +211,12 @@ class SimulatedLife {
         heapLimitBytes: scene.heapLimitBytes(now),
         externalBytes: 4e6,
         arrayBuffersBytes: 1e6,
+        heapTotalBytes: Math.round(1.25 * this.postGcBytes) + 16e6,
+        moduleCount: 300,
+      },
+      process: {
+        nativeBytes: Math.round(50e6 + NATIVE_NOISE_BYTES * this.random.normal()),
+        openFileCount: 20 + this.random.poisson(60 * scene.traffic(now)),
       },
       counts: NO_COUNTS,
     };

@@ -16,7 +16,7 @@ const { STORY } = require("./story.js");
 const { summarizeFamily, totals } = require("./summary.js");
 
 const USAGE = `usage: npm run simulate -- [options]
-  --weeks N        healthy service-weeks in all that fill within 24 h (default 60); slow families get a third as many
+  --weeks N        healthy service-weeks in all that fill within 24 h (default 60); slow families get an eighth as many
   --runs N         runs of two weeks per leaking family (default 4)
   --family A,B     only these families
   --seed N         first seed (default 1)
@@ -40,20 +40,17 @@ async function main() {
       process.stdout.write(`${name}  (${isHealthy ? `healthy, ${fills}` : "leak"})\n`);
     return 0;
   }
-  const familyJobs = jobsOf(families, options);
   const hasExtras = !options["no-extras"] && options.family === undefined;
-  const extraRuns = hasExtras ? options.runs : 0;
-  const storyJobs = Array.from({ length: extraRuns }, (_, index) => ({
-    family: STORY.name,
-    seed: options.seed + index,
-    weeks: 1,
-  }));
-  const slowJobs = delayJobs(extraRuns, options.seed);
+  const jobs = inTurns([
+    ...jobsOf(families, options),
+    ...(hasExtras ? [...storyJobs(options), ...delayJobs(options.runs, options.seed)] : []),
+  ]);
   const started = Date.now();
-  const all = await runAll([...familyJobs, ...storyJobs, ...slowJobs], options.threads, progress(started));
-  const results = all.slice(0, familyJobs.length);
-  const story = all.slice(familyJobs.length, familyJobs.length + extraRuns);
-  const delays = delayRows(all.slice(familyJobs.length + extraRuns), extraRuns);
+  const all = await runAll(jobs, options.threads, progress(started), interrupted());
+  const done = (part) => all.filter((result, index) => result !== undefined && jobs[index].part === part);
+  const results = done("families");
+  const story = done("story");
+  const delays = delayRows(done("delays"));
   const summaries = families.map((family) =>
     summarizeFamily(
       family,
@@ -63,7 +60,7 @@ async function main() {
   const total = totals(summaries);
   process.stdout.write(`${renderTable(summaries)}\n\n${renderTotals(total)}\n`);
   if (hasExtras) process.stdout.write(`\n${renderDelays(delays)}\n\n${renderStory(story)}\n\n`);
-  process.stdout.write(`${speed(all, Date.now() - started)}\n`);
+  process.stdout.write(`${speed(all.filter(Boolean), Date.now() - started)}\n`);
   const goals = goalsOf(total, story);
   for (const goal of goals)
     process.stdout.write(
@@ -134,14 +131,34 @@ function jobsOf(families, { weeks, runs, seed }) {
     const count = families.filter((family) => family.isHealthy && family.fills === kind).length;
     return Math.ceil(total / WEEKS_PER_RUN / Math.max(1, count));
   };
-  const runsOf = { fast: share("fast", weeks), slow: share("slow", weeks / 3) };
+  const runsOf = { fast: share("fast", weeks), slow: share("slow", weeks / 8) };
   return families.flatMap((family) =>
     Array.from({ length: family.isHealthy ? runsOf[family.fills] : runs }, (_, index) => ({
+      part: "families",
       family: family.name,
       seed: seed + index,
       weeks: WEEKS_PER_RUN,
     })),
   );
+}
+
+function storyJobs({ runs, seed }) {
+  return Array.from({ length: runs }, (_, index) => ({
+    part: "story",
+    family: STORY.name,
+    seed: seed + index,
+    weeks: 1,
+  }));
+}
+
+/** All families take turns, so that an interrupted run has seen each of them about as often. */
+function inTurns(jobs) {
+  return jobs.sort((a, b) => a.seed - b.seed);
+}
+
+/** Ctrl-C: the figures so far, with the weeks they rest on. */
+function interrupted() {
+  return new Promise((resolve) => process.once("SIGINT", resolve));
 }
 
 function progress(started) {
