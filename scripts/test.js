@@ -13,11 +13,11 @@ const { parseArgs } = require("node:util");
 const ROOT = resolve(__dirname, "..");
 /** Folders whose `*.test.js` files make up the suite. */
 const SUITE_FOLDERS = ["test/unit", "test/integration"];
-/** Needs Go and its module proxy, or the npm registry. */
+/** Needs the npm registry; the drivers PostgreSQL and Redis too. */
 const CI_ONLY = new Set([
+  "test/integration/drivers.test.js",
   "test/integration/frameworks.test.js",
   "test/integration/installed-package.test.js",
-  "test/integration/pprof-tool.test.js",
 ]);
 /** Two test files at once: the suite starts real services, which want a core each. */
 const CONCURRENCY = 2;

@@ -1,16 +1,17 @@
 /**
- * Runs on any thread. Owns every setting; the only reader of process.env.
+ * Runs on any thread. Owns every setting; the only reader of process.env but for off-switch.ts.
  * Never throws: a bad value becomes one problem line that names the setting and the fix, and the default is used.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { OTLP_SETTINGS, type OtlpSettings, readOtlpSettings } from "./otlp-config";
+import { isSwitchedOff } from "./off-switch";
+import { exportedSignals, OTLP_SETTINGS, type OtlpSettings, readOtlpSettings } from "./otlp-config";
 import { nonEmpty, percentDecoded, SettingReader } from "./setting-reader";
 
-export type { OtlpEndpoint, OtlpProtocol, OtlpSettings, OtlpSignal } from "./otlp-config";
-export { describeEndpoint, exportedSignals } from "./otlp-config";
-export { parseDuration } from "./setting-reader";
+export type { MetricsTemporality, OtlpEndpoint, OtlpProtocol, OtlpSettings, OtlpSignal } from "./otlp-config";
+export { describeEndpoint, exportedSignals, spoolShareBytes } from "./otlp-config";
+export { parseDuration, percentDecoded } from "./setting-reader";
 
 export type LogTarget = "stderr" | "file" | "off";
 export type LabelChoice = "auto" | "interpose" | "hook" | "off";
@@ -25,10 +26,12 @@ export interface Settings {
   readonly log: LogTarget;
   readonly labels: LabelChoice;
   readonly engine: EngineChoice;
-  /** Share of one core that sampling may cost, 0..1. */
+  /** Share of one core that the agent may cost, 0..1; and as much again of the time the service itself is busy. */
   readonly cpuBudgetRatio: number;
   /** Sum of capture pauses per minute. */
   readonly pauseBudgetMillisPerMinute: number;
+  /** The worker, and what V8 keeps for its samples. */
+  readonly memoryBudgetBytes: number;
   /** Fixed mean sampling interval, or null: measured and chosen by the CPU budget. */
   readonly samplingIntervalBytes: number | null;
   readonly maxRoutes: number;
@@ -80,12 +83,17 @@ export const SETTINGS: readonly SettingDescription[] = [
   {
     name: "LEAK_AGENT_CPU_BUDGET",
     default: "0.5 (load test: 2)",
-    meaning: "percent of one core that sampling may cost, 0.05-10",
+    meaning: "percent of one core that the agent may cost, and of the service's busy time, 0.05-10",
   },
   {
     name: "LEAK_AGENT_PAUSE_BUDGET_MS",
     default: "20 (load test: 100)",
-    meaning: "sum of capture pauses in ms per minute, 1-1000",
+    meaning: "sum of capture pauses in ms per minute, 0.1-1000",
+  },
+  {
+    name: "LEAK_AGENT_MEMORY_BUDGET_MB",
+    default: "25, with OTLP 45 (load test: twice)",
+    meaning: "memory of the agent's worker and of V8's samples, 5-1000",
   },
   { name: "LEAK_AGENT_SAMPLING_INTERVAL", default: "measured", meaning: "mean bytes between samples, 4096-16777216" },
   { name: "LEAK_AGENT_MAX_ROUTES", default: "5000", meaning: "route names kept; the rest is (other), 10-5000" },
@@ -125,10 +133,10 @@ export function readConfiguration(
   const horizonMillis = read.duration("LEAK_AGENT_HORIZON", 10 * SECOND, 30 * 24 * HOUR, 24 * HOUR);
   const isLoadTest = horizonMillis < LOAD_TEST_HORIZON_MILLIS;
   const directoryLimitBytes = read.number("LEAK_AGENT_DIR_MAX_MB", 8, 10_240, 64) * 1024 * 1024;
+  const otlp = readOtlpSettings(read, horizonMillis, directoryLimitBytes);
+  const isExporting = exportedSignals(otlp).length > 0;
   const settings: Settings = {
-    enabled:
-      read.choice("LEAK_AGENT_ENABLED", ["1", "0", "true", "false"], "1") !== "0" &&
-      env["LEAK_AGENT_ENABLED"] !== "false",
+    enabled: isEnabled(read, env),
     horizonMillis,
     directory,
     directoryLimitBytes,
@@ -136,7 +144,11 @@ export function readConfiguration(
     labels: read.choice("LEAK_AGENT_LABELS", ["auto", "interpose", "hook", "off"], "auto"),
     engine: read.choice("LEAK_AGENT_ENGINE", ["auto", "native", "pprof"], "auto"),
     cpuBudgetRatio: read.number("LEAK_AGENT_CPU_BUDGET", 0.05, 10, isLoadTest ? 2 : 0.5) / 100,
-    pauseBudgetMillisPerMinute: read.number("LEAK_AGENT_PAUSE_BUDGET_MS", 1, 1_000, isLoadTest ? 100 : 20),
+    pauseBudgetMillisPerMinute: read.number("LEAK_AGENT_PAUSE_BUDGET_MS", 0.1, 1_000, isLoadTest ? 100 : 20),
+    memoryBudgetBytes:
+      read.number("LEAK_AGENT_MEMORY_BUDGET_MB", 5, 1_000, (isExporting ? 45 : 25) * (isLoadTest ? 2 : 1)) *
+      1024 *
+      1024,
     samplingIntervalBytes: read.optionalNumber("LEAK_AGENT_SAMPLING_INTERVAL", 4_096, 16_777_216),
     maxRoutes: read.number("LEAK_AGENT_MAX_ROUTES", 10, 5_000, 5_000),
     offFile: resolve(nonEmpty(env["LEAK_AGENT_OFF_FILE"]) ?? join(directory, "off")),
@@ -145,7 +157,7 @@ export function readConfiguration(
     serviceVersion: resource.get("service.version") ?? manifest?.version ?? null,
     buildId: nonEmpty(env["LEAK_AGENT_BUILD_ID"])?.slice(0, 64) ?? null,
     resourceAttributes: Object.fromEntries(resource),
-    otlp: readOtlpSettings(read, horizonMillis, directoryLimitBytes),
+    otlp,
   };
   return { settings, problems };
 }
@@ -153,6 +165,12 @@ export function readConfiguration(
 function ignoreFileOf(env: NodeJS.ProcessEnv): string | null {
   const given = nonEmpty(env["LEAK_AGENT_IGNORE_FILE"]);
   return given === undefined ? null : resolve(given);
+}
+
+/** Reports a value that is no truth value; such a one leaves the agent on. */
+function isEnabled(read: SettingReader, env: NodeJS.ProcessEnv): boolean {
+  read.choice("LEAK_AGENT_ENABLED", ["1", "0", "true", "false"], "1");
+  return !isSwitchedOff(env);
 }
 
 /** The environment of the agent's own worker: preloads would run again there, this agent's included. */

@@ -11,6 +11,7 @@ export const ERROR_CODES = {
   ERR_LEAK_AGENT_HISTORY: "a history file could not be read",
   ERR_LEAK_AGENT_EXPORT: "the backend does not take what the agent sends",
   ERR_LEAK_AGENT_PROFILE: "a profile file could not be read",
+  ERR_LEAK_AGENT_BUDGET: "a budget was exceeded again and again, and captures are off for a while",
   ERR_LEAK_AGENT_USAGE: "the command line is wrong",
   ERR_LEAK_AGENT_INTERNAL: "a feature of the agent failed and was switched off",
 } as const;

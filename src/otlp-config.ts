@@ -7,6 +7,8 @@ import { nonEmpty, percentDecoded, type SettingReader } from "./setting-reader";
 
 export type OtlpSignal = "profiles" | "metrics" | "logs";
 export type OtlpProtocol = "http/protobuf" | "grpc";
+/** `lowmemory`: histograms as differences, sums as totals. */
+export type MetricsTemporality = "cumulative" | "delta" | "lowmemory";
 
 /** Where one signal goes. Never print one whole: headers and the URL's query may be secrets. */
 export interface OtlpEndpoint {
@@ -22,6 +24,8 @@ export interface OtlpEndpoint {
   readonly certificateFile: string | null;
   readonly clientKeyFile: string | null;
   readonly clientCertificateFile: string | null;
+  /** HTTP_PROXY, HTTPS_PROXY and NO_PROXY, where Node shall follow them. Secrets: a proxy's URL may hold a password. */
+  readonly proxy?: Readonly<Record<string, string>>;
 }
 
 export interface OtlpSettings {
@@ -33,8 +37,11 @@ export interface OtlpSettings {
   readonly exportIntervalMillis: number;
   /** Longest that the process's exit waits for the last export; 0: not at all. */
   readonly exitFlushMillis: number;
+  /** Of all signals together; `spoolShareBytes` for one. */
   readonly spoolLimitBytes: number;
   readonly spoolMaxAgeMillis: number;
+  /** What sums and histograms count from: the start of the process, or the export before. */
+  readonly metricsTemporality: MetricsTemporality;
 }
 
 const SECOND = 1_000;
@@ -48,6 +55,9 @@ const DEFAULT_SPOOL_MB = 16;
 /** The spool lies in the agent's folder: by default it takes this share at most, and never more than half. */
 const DEFAULT_SPOOL_SHARE = 1 / 4;
 const LARGEST_SPOOL_SHARE = 1 / 2;
+
+/** Apart, so that profiles, which are large, do not push findings out. */
+const SPOOL_SHARES: Readonly<Record<OtlpSignal, number>> = { profiles: 3 / 4, metrics: 1 / 8, logs: 1 / 8 };
 
 const SIGNAL_PATHS: Readonly<Record<OtlpSignal, string>> = {
   profiles: "v1development/profiles",
@@ -90,7 +100,17 @@ export const OTLP_SETTINGS: readonly { readonly name: string; readonly default: 
     default: "false",
     meaning: "true: gRPC without TLS, for endpoints without a scheme",
   },
+  {
+    name: "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+    default: "cumulative",
+    meaning: "cumulative, delta or lowmemory: totals or differences",
+  },
   { name: "OTEL_PROFILES_EXPORTER", default: "otlp", meaning: "none: no profiles; so for METRICS and LOGS" },
+  {
+    name: "NODE_USE_ENV_PROXY",
+    default: "",
+    meaning: "1: OTLP over HTTP goes through HTTP_PROXY, HTTPS_PROXY, NO_PROXY (Node 22.21+, 24.5+)",
+  },
   { name: "OTEL_SDK_DISABLED", default: "false", meaning: "true: no export at all" },
   {
     name: "LEAK_AGENT_EXPORT_INTERVAL",
@@ -117,7 +137,7 @@ export function readOtlpSettings(
   const endpoint = (signal: OtlpSignal): OtlpEndpoint | null => {
     const isWanted = wantsOtlp(read, signal);
     const found = readEndpoint(read, base, signal);
-    return isWanted && !isDisabled ? found : null;
+    return found !== null && isWanted && !isDisabled ? { ...found, ...readProxy(read, found) } : null;
   };
   return {
     profiles: endpoint("profiles"),
@@ -132,7 +152,17 @@ export function readOtlpSettings(
     exitFlushMillis: read.number("LEAK_AGENT_EXIT_FLUSH_MS", 0, 10_000, 500),
     spoolLimitBytes: spoolLimit(read, directoryLimitBytes),
     spoolMaxAgeMillis: read.duration("LEAK_AGENT_SPOOL_MAX_AGE", 60 * SECOND, 168 * HOUR, 6 * HOUR),
+    metricsTemporality: read.choice(
+      "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+      ["cumulative", "delta", "lowmemory"],
+      "cumulative",
+    ),
   };
+}
+
+/** Most that may wait of one signal. */
+export function spoolShareBytes(settings: OtlpSettings, signal: OtlpSignal): number {
+  return settings.spoolLimitBytes * SPOOL_SHARES[signal];
 }
 
 /** Each signal that goes somewhere, with its endpoint. */
@@ -167,6 +197,24 @@ function wantsOtlp(read: SettingReader, signal: OtlpSignal): boolean {
   if (unknown === undefined) return names.includes("otlp");
   read.problems.push(`${name}=${JSON.stringify(unknown.slice(0, 80))} is not usable: write otlp or none; using otlp`);
   return !names.includes("none");
+}
+
+const PROXY_VARIABLES = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"];
+
+/** Node's own rule: the proxy's variables count when NODE_USE_ENV_PROXY is 1. gRPC goes direct, as Node has no way for it. */
+function readProxy(read: SettingReader, endpoint: OtlpEndpoint): Pick<OtlpEndpoint, "proxy"> {
+  if (read.text("NODE_USE_ENV_PROXY") !== "1" || endpoint.protocol === "grpc") return {};
+  const found = PROXY_VARIABLES.flatMap((name): [string, string][] => {
+    const value = read.text(name);
+    return value === undefined ? [] : [[name, value]];
+  });
+  if (!found.some(([name]) => /^https?_proxy$/i.test(name))) return {};
+  if (process.allowedNodeEnvironmentFlags.has("--use-env-proxy")) return { proxy: Object.fromEntries(found) };
+  tellOnce(
+    read.problems,
+    "NODE_USE_ENV_PROXY does nothing in this Node: use 22.21, 24.5 or newer, or a Collector that needs no proxy; exporting without it",
+  );
+  return {};
 }
 
 /** What one signal's own variables override. Null where nothing is set. */

@@ -4,8 +4,8 @@
  */
 import { realpathSync } from "node:fs";
 import { basename, join } from "node:path";
-import { readConfiguration } from "./config";
-import { Probe } from "./probe/probe";
+import { isSwitchedOff } from "./off-switch";
+import type { Probe } from "./probe/probe";
 
 /** Shared by every copy of this package in the thread: two agents would fight for V8's one sampler. */
 const PROBE: unique symbol = Symbol.for("leak-agent.probe") as never;
@@ -18,9 +18,12 @@ export function currentProbe(): Probe | null {
 
 function start(): Probe | null {
   try {
-    if (isOwnCommandLine(process.argv[1])) return null;
+    if (isSwitchedOff() || isOwnCommandLine(process.argv[1])) return null;
+    // Loaded here, so that a process without the agent does not pay for its modules.
+    const { readConfiguration } = require("./config") as typeof import("./config");
     const configuration = readConfiguration(undefined, process.argv[1] ?? null);
-    return configuration.settings.enabled ? new Probe(configuration) : null;
+    const { Probe: ThreadProbe } = require("./probe/probe") as typeof import("./probe/probe");
+    return new ThreadProbe(configuration);
   } catch {
     return null; // Nobody to tell: the agent's log is behind what failed, and the service's streams are not ours.
   }

@@ -1,7 +1,7 @@
 /**
  * `npm run bench:capture [-- --rounds N --json FILE]`: how long one capture blocks the main thread, next to V8's own
  * GetAllocationProfile and to what the peers do on the same trees. One process, one sampler, all ways in turn, in random
- * order per round; ratios are paired per round. Needs `npm ci --prefix benchmarks`.
+ * order per round; ratios are paired per round, times are CPU time of the thread. Needs `npm ci --prefix benchmarks`.
  */
 "use strict";
 
@@ -10,13 +10,14 @@ const { cpus, loadavg } = require("node:os");
 const { parseArgs } = require("node:util");
 const { decodeCapture } = require("../../dist/model/capture.js");
 const { loadNative } = require("../../dist/native.js");
+const { estimate, median, shuffled } = require("../statistics");
+const { threadMicros } = require("../thread-clock");
 const { TreeGrower } = require("./capture-tree.js");
 
 /** Odd and small: many samples without allocating gigabytes. */
 const INTERVAL_BYTES = 1_023;
 const STACK_DEPTH = 64;
 const TREE_SIZES = [1_000, 5_000, 15_000];
-const BOOTSTRAP_RESAMPLES = 2_000;
 const TARGET_RATIO = 1.3;
 const BASELINE = "V8 GetAllocationProfile";
 const OURS = "leak-agent capture";
@@ -62,45 +63,21 @@ function makeWays(addon) {
   return ways;
 }
 
-function shuffled(items) {
-  const copy = [...items];
-  for (let i = copy.length - 1; i > 0; i--) {
-    const j = Math.floor(Math.random() * (i + 1));
-    [copy[i], copy[j]] = [copy[j], copy[i]];
-  }
-  return copy;
-}
-
-function median(values) {
-  const sorted = Float64Array.from(values).sort();
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
-/** Percentile bootstrap of the median: 95 %, rounds resampled with replacement. Rounds are taken as independent. */
-function medianInterval(values) {
-  const medians = new Float64Array(BOOTSTRAP_RESAMPLES);
-  for (let i = 0; i < BOOTSTRAP_RESAMPLES; i++) {
-    medians[i] = median(Array.from(values, () => values[Math.floor(Math.random() * values.length)]));
-  }
-  medians.sort();
-  return [medians[Math.floor(0.025 * BOOTSTRAP_RESAMPLES)], medians[Math.floor(0.975 * BOOTSTRAP_RESAMPLES)]];
-}
-
 function measure(ways, rounds) {
   const millis = new Map(ways.map((way) => [way.name, []]));
   for (let round = -2; round < rounds; round++) {
     for (const way of shuffled(ways)) {
-      const start = process.hrtime.bigint();
+      const start = threadMicros();
       way.run();
-      const elapsed = Number(process.hrtime.bigint() - start) / 1e6;
+      const elapsed = (threadMicros() - start) / 1e3;
       if (round >= 0) millis.get(way.name).push(elapsed);
     }
   }
   const baseline = millis.get(BASELINE);
   return [...millis].map(([name, times]) => {
     const ratios = times.map((time, round) => time / baseline[round]);
-    return { name, medianMillis: median(times), medianRatio: median(ratios), ratioInterval: medianInterval(ratios) };
+    const { value, low, high } = estimate(ratios);
+    return { name, medianMillis: median(times), medianRatio: value, ratioInterval: [low, high] };
   });
 }
 

@@ -33,10 +33,11 @@ export function checkConfiguration({ settings, problems }: Configuration): Check
 
 export function checkFolder(settings: Pick<Settings, "directory" | "directoryLimitBytes">): Check {
   const { directory, directoryLimitBytes } = settings;
-  const fix = "set LEAK_AGENT_DIR to a folder this user can write; in a container, to a mounted volume";
   let complaint = "";
-  const folder = new AgentFolder(directory, directoryLimitBytes, (line) => {
+  let fix = "set LEAK_AGENT_DIR to another folder";
+  const folder = new AgentFolder(directory, directoryLimitBytes, (line, wayOut) => {
     complaint = line ?? "";
+    fix = wayOut;
   });
   const name = `doctor-${process.pid}.tmp`;
   if (folder.write(name, Buffer.from("leak-agent doctor\n")) !== "written") {

@@ -8,6 +8,7 @@ import { inclusionProbability } from "../detector/sample-store";
 import { StackIndex } from "../detector/stack-index";
 import type { Frame, HistoryHeader, LevelReading, MaturedSample, Observation } from "../model/observation";
 import { type OwnerKind, ownerName, type Route } from "../model/owner";
+import { CostTally, type LifeCost } from "./cost-tally";
 
 /** Readings of the level kept; when full, every second one goes. */
 const MAX_READINGS = 1_024;
@@ -70,6 +71,7 @@ export class LifeTally {
   intervalBytes = 0;
   majorGcCount = 0;
   requestedGcCount = 0;
+  private readonly costs = new CostTally();
   private readonly routes: Route[] = [];
   private readonly aliases = new Map<number, number>();
   private readonly live = new Map<string, LiveSample>();
@@ -95,10 +97,16 @@ export class LifeTally {
     for (const sample of observation.matured ?? []) this.mature(sample, observation);
     for (const key of observation.freed ?? []) this.free(key, observation.timeMillis);
     this.addLevel(observation);
+    if (observation.cost !== undefined) this.costs.add(observation.cost);
     this.labelledRatio = observation.labelledRatio ?? this.labelledRatio;
     this.intervalBytes = observation.intervalBytes;
     if (observation.thread === 0) this.majorGcCount = observation.majorGcCount;
     this.requestedGcCount = Math.max(this.requestedGcCount, observation.requestedGcCount);
+  }
+
+  /** What the agent itself cost; null in histories of older agents. */
+  cost(): LifeCost | null {
+    return this.costs.life(this.lastMillis - this.header.startTimeMillis);
   }
 
   /** Requests of all routes. */

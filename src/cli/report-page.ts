@@ -5,6 +5,7 @@ import { lifeEndLine } from "../detector/restart-cause";
 import type { Finding } from "../model/finding";
 import { isAlarm, type Life, type RecordedFindings } from "./agent-folder";
 import { type Column, facts, table, wrap } from "./columns";
+import { describeBreaker, describeCost } from "./cost-tally";
 import { describeFinding, headline } from "./finding-text";
 import { endInShort, type RecordedLife } from "./life-ends";
 import type { GrowthRow, LevelRow, LifeTally } from "./life-tally";
@@ -166,7 +167,16 @@ function tallyFacts(tally: LifeTally): [string, string][] {
       `${count(tally.maturedCount)} matured, ${count(tally.freedCount)} of them freed; one every ${bytes(tally.intervalBytes)}; ${labelled}`,
     ],
     ["mark-compacts", `${count(tally.majorGcCount)}${asked}`],
+    ...costFacts(tally),
   ];
+}
+
+/** What the agent took from this process, and whether it had to switch itself off. */
+function costFacts(tally: LifeTally): [string, string][] {
+  const cost = tally.cost();
+  if (cost === null) return [];
+  const breaker = describeBreaker(cost);
+  return [["cost", describeCost(cost)], ...(breaker === null ? [] : [["breaker", breaker] satisfies [string, string]])];
 }
 
 function styled(lines: readonly string[], terminal: Terminal): string[] {
@@ -325,6 +335,7 @@ function processJson(tally: LifeTally, topCount: number): unknown {
     requestedMajorGcs: tally.requestedGcCount,
     maturedSamples: tally.maturedCount,
     freedSamples: tally.freedCount,
+    cost: tally.cost(),
     levels: tally.levelRows(),
     routes: tally.byRoute().slice(0, topCount),
     sites: tally.bySite().slice(0, topCount),

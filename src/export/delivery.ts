@@ -26,8 +26,8 @@ export interface DeliveryCounts {
 
 /** What people should know. Each call is one line in the log. */
 export interface DeliveryListener {
-  /** The first failure, or the first in a long time. @param reason without secrets. */
-  waiting(reason: string): void;
+  /** The first failure, or the first in a long time. @param reason without secrets. @param code of the outcome. */
+  waiting(reason: string, code: string): void;
   /** After `waiting`: a body was taken. */
   recovered(): void;
   rejected(code: string, reason: string): void;
@@ -54,6 +54,7 @@ export class Delivery {
   private toldMillis = Number.NEGATIVE_INFINITY;
   private hasToldOutage = false;
   private running: Promise<void> | null = null;
+  private isAskedAgain = false;
   private isClosed = false;
 
   constructor(private readonly options: DeliveryOptions) {
@@ -93,11 +94,15 @@ export class Delivery {
   }
 
   private send(): void {
-    if (this.running !== null || this.isClosed || this.now() < this.notBeforeMillis) return;
+    if (this.isClosed || this.now() < this.notBeforeMillis) return;
+    // A drain that has just found the spool empty does not see what came after it.
+    this.isAskedAgain = this.running !== null;
+    if (this.running !== null) return;
     this.running = this.drain()
       .catch((error: unknown) => this.pause(unreachable("internal", `a bug of the agent: ${String(error)}`)))
       .finally(() => {
         this.running = null;
+        if (this.isAskedAgain) this.send();
       });
   }
 
@@ -123,7 +128,7 @@ export class Delivery {
     if (!this.hasToldOutage && this.now() - this.toldMillis >= TELL_MILLIS) {
       this.hasToldOutage = true;
       this.toldMillis = this.now();
-      this.options.listener.waiting(outcome.reason);
+      this.options.listener.waiting(outcome.reason, outcome.code);
     }
     this.schedule(() => this.send(), Math.ceil(pauseMillis) + 1); // A timer may come a little early.
   }

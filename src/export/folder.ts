@@ -23,6 +23,12 @@ import { dirname, join, resolve, sep } from "node:path";
 
 /** After a failed write nothing is tried for this long. */
 const RETRY_MILLIS = 30_000;
+/** Between two lines about a folder that fails: on a disk that is almost full small writes work and large ones do not. */
+const TELL_MILLIS = 600_000;
+const FULL_CODES: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
+const FIX_ACCESS = "set LEAK_AGENT_DIR to a folder this user can write (in a container: a mounted volume)";
+const FIX_SPACE =
+  "free some space there, lower LEAK_AGENT_DIR_MAX_MB, or set LEAK_AGENT_DIR to a folder on another disk";
 /** The whole folder is measured at most this often; between two looks one process writes a few profiles at most. */
 const SWEEP_MILLIS = 60_000;
 /** A file whose process is gone is left alone this long: another container may share the folder but not our pids. */
@@ -41,8 +47,8 @@ const TEMPORARY_NAME = /^\.write-\d+-(?:profile|life)-[^/]*\.tmp$/;
 
 export type WriteOutcome = "written" | "changed" | "unavailable";
 
-/** Told once when the folder stops working (with the reason), and once when it works again (null). */
-export type FolderReport = (problem: string | null) => void;
+/** Told when the folder stops working (with the reason and what to do), and when it works again (null). */
+export type FolderReport = (problem: string | null, fix: string) => void;
 
 export interface OwnFile {
   readonly name: string;
@@ -59,6 +65,9 @@ export interface OwnFile {
 export class AgentFolder {
   private brokenUntilMillis = 0;
   private broken = false;
+  private failedBytes = 0;
+  private told = false;
+  private toldMillis = Number.NEGATIVE_INFINITY;
   private refused = false;
   private ready = false;
   private sweptMillis = Number.NEGATIVE_INFINITY;
@@ -84,13 +93,13 @@ export class AgentFolder {
       const refusal = createPrivately(this.path);
       if (refusal !== null) {
         this.refused = true;
-        this.report(refusal);
+        this.report(refusal, FIX_ACCESS);
         return false;
       }
       this.ready = true;
       return true;
     } catch (error) {
-      this.fail(error);
+      this.fail(error, 0);
       return false;
     }
   }
@@ -101,14 +110,14 @@ export class AgentFolder {
    * removed or replaced it). Leave it out for files that several processes share.
    */
   append(name: string, text: string, expectedSizeBytes?: number): WriteOutcome {
-    return this.attempt(() => {
+    const bytes = Buffer.from(text);
+    return this.attempt(bytes.length, () => {
       const path = join(this.path, name);
       const isContinued = expectedSizeBytes !== undefined && expectedSizeBytes > 0;
       if (isContinued && !existsSync(path) && existsSync(this.path)) return "changed";
       const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
       const descriptor = openSync(path, flags, FILE_MODE);
       try {
-        const bytes = Buffer.from(text);
         if (expectedSizeBytes !== undefined && fstatSync(descriptor).size !== expectedSizeBytes) return "changed";
         const written = writeSync(descriptor, bytes);
         if (written === bytes.length) return "written";
@@ -122,7 +131,7 @@ export class AgentFolder {
 
   /** Writes a whole file under a temporary name and renames it, so that readers never see half a file. */
   write(name: string, bytes: Uint8Array): WriteOutcome {
-    return this.attempt(() => {
+    return this.attempt(bytes.length, () => {
       const temporary = join(this.path, `.write-${process.pid}-${name}.tmp`);
       try {
         const descriptor = openSync(temporary, "w", FILE_MODE);
@@ -178,31 +187,46 @@ export class AgentFolder {
     }
   }
 
-  private attempt(work: () => WriteOutcome): WriteOutcome {
+  private attempt(sizeBytes: number, work: () => WriteOutcome): WriteOutcome {
     if (!this.open()) {
       this.droppedWrites++;
       return "unavailable";
     }
     try {
       const outcome = work();
-      if (this.broken) {
-        this.broken = false;
-        this.report(null);
-      }
+      if (outcome === "written") this.worked(sizeBytes);
       return outcome;
     } catch (error) {
       this.droppedWrites++;
-      this.fail(error);
+      this.fail(error, sizeBytes);
       return "unavailable";
     }
   }
 
-  private fail(error: unknown): void {
+  /**
+   * A write into the folder worked, here or by the spool, which has its own files below it. A full disk still takes small
+   * ones: only one as large as the one that failed shows that there is room again.
+   */
+  worked(sizeBytes: number): void {
+    if (!this.broken || sizeBytes < this.failedBytes) return;
+    this.broken = false;
+    if (!this.told) return;
+    this.told = false;
+    this.report(null, "");
+  }
+
+  /** The folder cannot be written; so for the spool. */
+  fail(error: unknown, sizeBytes: number): void {
     this.ready = false;
+    this.failedBytes = sizeBytes;
     this.brokenUntilMillis = this.now() + RETRY_MILLIS;
     if (this.broken) return;
     this.broken = true;
-    this.report(`${this.path} cannot be written (${reason(error)})`);
+    if (this.now() - this.toldMillis < TELL_MILLIS) return;
+    this.told = true;
+    this.toldMillis = this.now();
+    const isFull = FULL_CODES.has((error as NodeJS.ErrnoException).code ?? "");
+    this.report(`${this.path} cannot be written (${reason(error)})`, isFull ? FIX_SPACE : FIX_ACCESS);
   }
 }
 

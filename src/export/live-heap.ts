@@ -15,6 +15,9 @@ export interface StackNode {
 export const UNKNOWN_FRAME: Frame = { function: "(unknown)", file: "", line: 0, column: 0 };
 
 export const LABEL_ROUTE = "http.route";
+/** `worker_threads.threadId`; 0 is the main thread. */
+export const LABEL_THREAD_ID = "thread.id";
+export const LABEL_THREAD_NAME = "thread.name";
 /** Only on samples that are not plainly the route's: `background-of`, `background`, `startup`, `unattributed`, `agent`. */
 export const LABEL_OWNER = "leak_agent.owner";
 

@@ -3,7 +3,7 @@
  * files. Whatever a backend or the network says goes through `withoutSecrets` before anybody reads it.
  */
 import { readFileSync } from "node:fs";
-import type { OtlpEndpoint } from "../config";
+import { type OtlpEndpoint, percentDecoded } from "../config";
 
 export { describeEndpoint } from "../config";
 
@@ -27,15 +27,30 @@ export function withoutSecrets(text: string, endpoint: OtlpEndpoint): string {
 }
 
 /** Longest first, so that no part of one is left over. A backend may repeat only the token of `Bearer token`. */
-function secretsOf({ headers, url }: OtlpEndpoint): string[] {
+function secretsOf({ headers, url, proxy = {} }: OtlpEndpoint): string[] {
   const values = Object.values(headers);
   const parts = values.flatMap((value) => value.split(/\s+/));
   const basic = parts.map((part) => Buffer.from(part, "base64").toString("utf8")).filter((text) => text.includes(":"));
   const credentials = basic.flatMap((text) => [text, text.slice(text.indexOf(":") + 1)]);
   const { search, searchParams } = new URL(url);
-  const all = [...values, ...parts, ...credentials, search.slice(1), ...searchParams.values()];
+  const all = [
+    ...values,
+    ...parts,
+    ...credentials,
+    search.slice(1),
+    ...searchParams.values(),
+    ...Object.values(proxy).flatMap(proxySecrets),
+  ];
   const secrets = all.filter((secret) => secret.length >= SHORTEST_SECRET);
   return [...new Set(secrets)].sort((a, b) => b.length - a.length);
+}
+
+/** User and password of a proxy, as written and decoded. */
+function proxySecrets(text: string): string[] {
+  if (!URL.canParse(text)) return [];
+  const { username, password } = new URL(text);
+  const written = [`${username}:${password}`, password].filter((part) => part !== "" && part !== ":");
+  return [...written, ...written.map(percentDecoded)];
 }
 
 /**

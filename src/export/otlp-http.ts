@@ -22,7 +22,9 @@ export class HttpSender implements OtlpSender {
     private readonly now: () => number = Date.now,
   ) {
     this.isTls = endpoint.url.startsWith("https:");
-    const options = { keepAlive: true, maxSockets: 1, maxFreeSockets: 1 };
+    // Older Nodes ignore `proxyEnv`; the settings have it only where it works.
+    const proxyEnv = endpoint.proxy === undefined ? {} : { proxyEnv: endpoint.proxy };
+    const options = { keepAlive: true, maxSockets: 1, maxFreeSockets: 1, ...proxyEnv };
     this.agent = this.isTls ? new HttpsAgent(options) : new HttpAgent(options);
   }
 

@@ -3,13 +3,11 @@
  * the semantic conventions. Pure.
  */
 import type { OwnerKind, Route } from "../model/owner";
-import { LABEL_OWNER, LABEL_ROUTE, routeLabel } from "./live-heap";
+import { LABEL_OWNER, LABEL_ROUTE, LABEL_THREAD_ID, LABEL_THREAD_NAME, routeLabel } from "./live-heap";
 import { boundedText } from "./otlp-attributes";
 
 const ATTRIBUTE_METHOD = "http.request.method";
 const ATTRIBUTE_METHOD_ORIGINAL = "http.request.method_original";
-const ATTRIBUTE_THREAD_ID = "thread.id";
-const ATTRIBUTE_THREAD_NAME = "thread.name";
 
 /** Longest label value that Pyroscope takes, in UTF-16 units. */
 const MAX_LABEL_LENGTH = 2_048;
@@ -54,8 +52,8 @@ export function attributesOf(
   threadName: string,
 ): readonly SampleAttribute[] {
   const attributes = [...ownerAttributes(kind, route)];
-  attributes.push([ATTRIBUTE_THREAD_ID, threadId]);
-  if (threadName !== "") attributes.push([ATTRIBUTE_THREAD_NAME, boundedText(threadName, MAX_LABEL_LENGTH)]);
+  attributes.push([LABEL_THREAD_ID, threadId]);
+  if (threadName !== "") attributes.push([LABEL_THREAD_NAME, boundedText(threadName, MAX_LABEL_LENGTH)]);
   return attributes;
 }
 

@@ -20,6 +20,8 @@ import {
   frameKey,
   LABEL_OWNER,
   LABEL_ROUTE,
+  LABEL_THREAD_ID,
+  LABEL_THREAD_NAME,
   nanosOfMillis,
   routeLabel,
   type StackNode,
@@ -35,10 +37,18 @@ export interface ProfileTimes {
   readonly intervalBytes: number;
 }
 
+export interface ProfileThread {
+  /** `worker_threads.threadId`; 0 is the main thread. */
+  readonly id: number;
+  /** Empty when it is not known. */
+  readonly name: string;
+}
+
 interface Cell {
   readonly locationIds: number[];
   readonly kind: OwnerKind;
   readonly routeName: string | null;
+  readonly thread: ProfileThread | null;
   objects: number;
   bytes: number;
 }
@@ -59,14 +69,15 @@ export class ProfileBuilder {
     routeName: string | null,
     sizeBytes: number,
     intervalBytes: number,
+    thread: ProfileThread | null = null,
   ): void {
     const weight = sampleWeight(sizeBytes, intervalBytes);
     if (weight === null) return;
     const { key, locationIds } = this.stackOf(stack);
-    const cellKey = `${key}|${kind}|${routeName ?? ""}`;
+    const cellKey = `${key}|${kind}|${thread?.id ?? ""}|${routeName ?? ""}`;
     let cell = this.cells.get(cellKey);
     if (cell === undefined) {
-      cell = { locationIds, kind, routeName, objects: 0, bytes: 0 };
+      cell = { locationIds, kind, routeName, thread, objects: 0, bytes: 0 };
       this.cells.set(cellKey, cell);
     }
     cell.objects += weight.objects;
@@ -105,6 +116,8 @@ export class ProfileBuilder {
       new Label({ key: this.strings.dedup(key), str: this.strings.dedup(value) });
     const labels = [label(LABEL_ROUTE, routeLabel(cell.kind, cell.routeName))];
     if (cell.kind !== "request") labels.push(label(LABEL_OWNER, cell.kind));
+    if (cell.thread !== null) labels.push(new Label({ key: this.strings.dedup(LABEL_THREAD_ID), num: cell.thread.id }));
+    if (cell.thread !== null && cell.thread.name !== "") labels.push(label(LABEL_THREAD_NAME, cell.thread.name));
     return new Sample({
       locationId: cell.locationIds,
       value: [Math.round(cell.objects), Math.round(cell.bytes)],

@@ -24,18 +24,28 @@ export const MEMORY_LIMIT_BYTES: number = 4 * 1024 * 1024;
 /** After a failed write the disk is left alone for this long. */
 const RETRY_MILLIS = 30_000;
 
+/** Makes the folder, and tells people when it cannot be written. */
+export interface SpoolFolder {
+  readonly path: string;
+  open(): boolean;
+  worked(sizeBytes: number): void;
+  fail(error: unknown, sizeBytes: number): void;
+}
+
 export interface SpoolOptions {
   readonly signal: OtlpSignal;
-  /** The agent's folder, or null; `open` makes it. */
-  readonly folder: { readonly path: string; open(): boolean } | null;
+  /** The agent's folder, or null. */
+  readonly folder: SpoolFolder | null;
   /** Most that this signal's records may take together, of all processes. */
   readonly limitBytes: number;
   readonly maxAgeMillis: number;
+  /** A new body replaces those of this life that still wait: totals, of which the last says everything. */
+  readonly isNewestOnly?: boolean;
   readonly identity: ProcessIdentity;
   readonly now?: () => number;
 }
 
-/** Totals of this life. `put + adopted = taken out + every kind of loss + waiting`. */
+/** Totals of this life. `put + adopted = taken out + replaced + every kind of loss + waiting`. */
 export interface SpoolCounts {
   /** Bodies handed in. */
   put: number;
@@ -50,6 +60,8 @@ export interface SpoolCounts {
   droppedDamaged: number;
   /** What dead lives had dropped before their end: counted nowhere else. */
   inheritedDrops: number;
+  /** Replaced by a newer body before they were sent. */
+  replaced: number;
 }
 
 /** One body on its way: exactly one of `remove` and `putBack` must follow. */
@@ -75,7 +87,10 @@ export class Spool {
     droppedByBackend: 0,
     droppedDamaged: 0,
     inheritedDrops: 0,
+    replaced: 0,
   };
+  /** Sequence numbers of records that came from dead lives and still wait. */
+  private readonly adopted = new Set<number>();
   private readonly path: string | null;
   private readonly lives: SpoolLives | null;
   private readonly now: () => number;
@@ -104,6 +119,7 @@ export class Spool {
   /** @param body gzipped. */
   put(body: Uint8Array): void {
     this.counts.put++;
+    if (this.options.isNewestOnly === true) this.replaceOwn();
     if (body.length + RECORD_HEADER_BYTES > this.options.limitBytes) {
       this.counts.droppedForSpace++;
       return;
@@ -131,6 +147,7 @@ export class Spool {
   remove(taken: SpooledBody, isRejected = false): void {
     if (isRejected) this.counts.droppedByBackend++;
     if (taken.name !== null) unlinked(this.file({ ...taken.name, state: "sending" }));
+    if (isRejected) this.renew(); // The count must outlive a kill: nobody else knows of this body any more.
   }
 
   /** It waits again, first in line. */
@@ -148,6 +165,7 @@ export class Spool {
     if (this.open()) {
       this.adopt();
       this.dropOld();
+      this.forgetGone();
     }
     this.renew();
   }
@@ -167,11 +185,22 @@ export class Spool {
         closeSync(descriptor);
       }
       renameSync(temporary, this.file(name));
+      this.options.folder?.worked(record.length);
       return true;
-    } catch {
+    } catch (error) {
       unlinked(temporary);
-      this.fail();
+      this.fail(error, record.length);
       return false;
+    }
+  }
+
+  /** What is being sent stays, and so does what dead lives left: it is the last of theirs. */
+  private replaceOwn(): void {
+    this.counts.replaced += this.memory.length;
+    this.memory = [];
+    for (const name of this.ownRecords()) {
+      const isWaiting = name.state === "otlp" && !this.adopted.has(name.sequence);
+      if (isWaiting && unlinked(this.file(name))) this.counts.replaced++;
     }
   }
 
@@ -250,7 +279,14 @@ export class Spool {
       return;
     }
     const own = this.ownName({ ...name, sequence: this.sequence++ });
-    if (this.rename(name, own)) this.counts.adopted++;
+    if (!this.rename(name, own)) return;
+    this.counts.adopted++;
+    this.adopted.add(own.sequence);
+  }
+
+  private forgetGone(): void {
+    const waiting = new Set(this.ownRecords().map((name) => name.sequence));
+    for (const sequence of this.adopted) if (!waiting.has(sequence)) this.adopted.delete(sequence);
   }
 
   private open(): boolean {
@@ -263,23 +299,24 @@ export class Spool {
       if (!lstatSync(this.path).isDirectory()) throw new Error("a link may lead anywhere");
       this.isReady = true;
       return true;
-    } catch {
-      this.fail();
+    } catch (error) {
+      this.fail(error);
       return false;
     }
   }
 
-  private fail(): void {
+  private fail(error: unknown, sizeBytes = 0): void {
     this.isReady = false;
     this.brokenUntilMillis = this.now() + RETRY_MILLIS;
+    this.options.folder?.fail(error, sizeBytes);
   }
 
   private renew(): void {
     if (!this.isReady) return;
     try {
       this.renewOrThrow();
-    } catch {
-      this.fail();
+    } catch (error) {
+      this.fail(error);
     }
   }
 

@@ -2,6 +2,7 @@
  * Spoken by probes (every thread of the service) and the agent's worker. Owns the messages between them, nothing else.
  * Everything is structured-cloneable; buffers are transferred where the port allows it.
  */
+import type { GovernorReading, WorkerUsage } from "./cost";
 import type { Route } from "./owner";
 
 /** Words per entry in the packed `Float64Array`s below. */
@@ -68,6 +69,8 @@ export interface ProbeReport {
   readonly gc: GcReading;
   readonly memory: MemoryReading;
   readonly counts: ProbeCounts;
+  /** What the agent has cost this thread so far, and what its governor has decided. */
+  readonly governor?: GovernorReading;
 }
 
 /** Read from the GC epilogue counters; totals since the addon was loaded in this thread. */
@@ -114,6 +117,8 @@ export interface ProbeHello {
   /** Why labels are off or not the preferred ones; empty when nothing is to be said. */
   readonly labelsReason: string;
   readonly startTimeMillis: number;
+  /** `main`, or what the service named its worker thread; empty where Node does not tell (20, or without a name). */
+  readonly threadName?: string;
 }
 
 /** A thread of the service has ended: its live samples are gone, which proves nothing about the code. */
@@ -147,10 +152,13 @@ export type WorkerRequest =
   | { readonly type: "resend-names"; readonly thread: number }
   /** The off switch was found (file), or withdrawn. */
   | { readonly type: "enabled"; readonly enabled: boolean }
-  /** The worker runs, or has handled another report: sent once at its start and once after each report of the main thread. */
-  | { readonly type: "ready" }
   /** This life's file for the last word of the process; the main thread keeps it open. */
-  | { readonly type: "life"; readonly endFile: string };
+  | { readonly type: "life"; readonly endFile: string }
+  /**
+   * The worker runs, or has handled another report: sent once at its start and once after each report of the main thread,
+   * then with what the worker has used. Reports of other threads are counted in `WorkerStart.words`.
+   */
+  | { readonly type: "ready"; readonly usage?: WorkerUsage };
 
 /** `workerData` of the agent's worker. */
 export interface WorkerStart {
@@ -162,7 +170,12 @@ export interface WorkerStart {
   readonly workingDirectory: string;
   /** One shared 32-bit word: 0 until the worker has answered `ProbeExit`. Left out where nobody waits for it. */
   readonly exitWord?: SharedArrayBuffer;
+  /** Shared 32-bit words; the worker counts down the one at WORD_WAITING_REPORTS for each report of a worker thread. */
+  readonly words?: SharedArrayBuffer;
 }
+
+/** Index into `WorkerStart.words`: reports of the service's worker threads on their way. */
+export const WORD_WAITING_REPORTS = 1;
 
 /** Name of the `BroadcastChannel` over which probes in the service's own worker threads reach the agent's worker. */
 export const PROBE_CHANNEL = "leak-agent.probe.1";

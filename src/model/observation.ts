@@ -2,6 +2,7 @@
  * Spoken by the worker (writer), the history file and the detector (reader). Owns the detector's only input: a stream
  * of observations. One JSON line each in the history file, so that every verdict can be replayed.
  */
+import type { AgentCost } from "./cost";
 import type { OwnerKind, Route } from "./owner";
 
 export const HISTORY_SCHEMA = "leak-agent.history/1";
@@ -96,4 +97,6 @@ export interface Observation {
   readonly liveBytes: number;
   /** Share of live samples with a known owner, 0..1; null without labels. */
   readonly labelledRatio: number | null;
+  /** What the agent has cost so far; left out where it is not known. */
+  readonly cost?: AgentCost;
 }

@@ -7,6 +7,7 @@ import { BroadcastChannel, Worker } from "node:worker_threads";
 import { workerEnvironment } from "../config";
 import type { ProbeMessage, ProbeReport, WorkerRequest, WorkerStart } from "../model/messages";
 import { PROBE_CHANNEL, REQUEST_CHANNEL } from "../model/messages";
+import type { SharedWords } from "./shared-words";
 
 const FIRST_RESTART_MILLIS = 1_000;
 const LAST_RESTART_MILLIS = 60_000;
@@ -15,8 +16,10 @@ const HEALTHY_MILLIS = 300_000;
 const MAX_WORKER_HEAP_MB = 256;
 /** Measured: 2 instead of 16 takes 10-18 MB off the worker's heap at no more CPU (Node 24, 2,000-20,000 live samples). */
 const MAX_WORKER_YOUNG_MB = 2;
-/** Reports that may wait in the worker's queue. */
+/** Reports of the main thread that may wait in the worker's queue. */
 const MAX_REPORTS_WAITING = 8;
+/** Reports of all other threads together: half a megabyte each for a large service. */
+const MAX_REMOTE_REPORTS_WAITING = 32;
 
 export interface ReportSink {
   /** False while reports cannot be taken: keep collecting, capture nothing. */
@@ -137,10 +140,12 @@ export class AgentWorker implements ReportSink {
 
 /** From one of the service's worker threads to the agent's worker, which belongs to the main thread. */
 export class RemoteWorker implements ReportSink {
-  readonly isReady: boolean = true;
   readonly #requests = new BroadcastChannel(REQUEST_CHANNEL);
 
-  constructor(listener: SinkListener) {
+  constructor(
+    listener: SinkListener,
+    private readonly words: SharedWords,
+  ) {
     this.#requests.onmessage = (event: unknown) => {
       const request = (event as { data: WorkerRequest }).data;
       if (request.type === "ready") listener.started(1);
@@ -150,11 +155,18 @@ export class RemoteWorker implements ReportSink {
     listener.started(0);
   }
 
+  /** A channel has no queue length: what is on its way is counted by sender and receiver. */
+  get isReady(): boolean {
+    return this.words.waitingReports < MAX_REMOTE_REPORTS_WAITING;
+  }
+
   /** Opened for one message only: whoever has this channel open gets a clone of every thread's reports. */
   post(message: ProbeMessage): void {
     const channel = new BroadcastChannel(PROBE_CHANNEL);
     channel.postMessage(message);
     channel.close();
+    // Counted afterwards: a thread that is terminated in between leaves one report too few, never one too many for good.
+    if (message.type === "report") this.words.reportSent();
   }
 
   /** The main thread's matter. */

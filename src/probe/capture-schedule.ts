@@ -1,8 +1,9 @@
 /**
- * Runs on the service's main thread and its worker threads. Owns when a capture may block that thread, and which sampling
- * interval the budget affords. Pure: time and measurements come in, decisions go out.
+ * Runs on the service's main thread and its worker threads. Owns when a capture may block that thread, as far as the
+ * pause budget allows. Pure: time and measurements come in, decisions go out.
  */
 import { LOAD_TEST_HORIZON_MILLIS } from "../config";
+import type { SkipReason } from "../model/cost";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -33,7 +34,7 @@ export function birthWindowMillis(horizonMillis: number): number {
   return clamp(horizonMillis / 120, 250, SECOND);
 }
 
-export type CaptureDecision = "capture" | "wait" | "skip";
+export type CaptureDecision = "capture" | "wait" | SkipReason;
 
 export interface ScheduleOptions {
   readonly horizonMillis: number;
@@ -54,9 +55,11 @@ export class CaptureSchedule {
   #earlySpacingMillis: number = FIRST_CAPTURE_MILLIS;
   #millisPerNode = FIRST_MILLIS_PER_NODE;
   #treeNodeCount = 0;
-  #skipsCounted = false;
-  /** Captures that were due and had to wait. */
-  skippedCount = 0;
+  #isSkipCounted = false;
+  /** Captures that were due and had to wait, by what they waited for first. */
+  readonly skipped: Record<SkipReason, number> = { pause_budget: 0, busy_loop: 0, worker_behind: 0, breaker: 0 };
+  /** At least 1: captures come this much more rarely than planned. */
+  spacingFactor = 1;
 
   constructor(options: ScheduleOptions) {
     const aimMillis = clamp(options.horizonMillis / CAPTURES_PER_HORIZON, SECOND, 10 * MINUTE);
@@ -68,16 +71,28 @@ export class CaptureSchedule {
     this.#dueMillis = options.startMillis + FIRST_CAPTURE_MILLIS;
   }
 
-  /** @param utilisation of the event loop since the last decision, 0..1. */
-  decide(nowMillis: number, utilisation: number): CaptureDecision {
+  /**
+   * @param utilisation of the event loop since the last decision, 0..1.
+   * @param obstacle what forbids a capture anyway, or null.
+   */
+  decide(nowMillis: number, utilisation: number, obstacle: SkipReason | null = null): CaptureDecision {
     this.#refill(nowMillis);
     if (nowMillis < this.#dueMillis) return "wait";
+    const reason = obstacle ?? this.#reasonToWait(utilisation);
+    if (reason === null) return "capture";
+    if (!this.#isSkipCounted) this.skipped[reason]++;
+    this.#isSkipCounted = true;
+    return reason;
+  }
+
+  get skippedCount(): number {
+    return Object.values(this.skipped).reduce((sum, count) => sum + count, 0);
+  }
+
+  #reasonToWait(utilisation: number): SkipReason | null {
+    if (utilisation > MAX_UTILISATION) return "busy_loop";
     // A pause above the whole budget waits for a full bucket and is paid off afterwards.
-    const needed = Math.min(this.predictedPauseMillis, this.#budgetMillis);
-    if (utilisation <= MAX_UTILISATION && this.#tokensMillis >= needed) return "capture";
-    if (!this.#skipsCounted) this.skippedCount++;
-    this.#skipsCounted = true;
-    return "skip";
+    return this.#tokensMillis >= Math.min(this.predictedPauseMillis, this.#budgetMillis) ? null : "pause_budget";
   }
 
   get predictedPauseMillis(): number {
@@ -90,22 +105,36 @@ export class CaptureSchedule {
     this.#millisPerNode += NEW_PAUSE_WEIGHT * (believed - this.#millisPerNode);
     this.#treeNodeCount = treeNodeCount;
     this.#tokensMillis -= pauseMillis;
-    this.#skipsCounted = false;
-    // The first captures come at 1, 2, 4, ... seconds: call paths are seen best before V8 has optimised the code.
-    const spacingMillis = Math.min(this.#spacingMillis, this.#earlySpacingMillis);
-    this.#earlySpacingMillis *= 2;
-    this.#dueMillis = nowMillis + Math.max(spacingMillis, this.#minimumSpacingMillis, this.#affordableSpacingMillis);
+    this.#isSkipCounted = false;
+    this.#dueMillis = nowMillis + Math.max(this.#nextSpacing(), this.#affordableSpacingMillis);
   }
 
-  /** Once half of the bucket is spent, captures come as fast as the bucket refills, rather than in bursts. */
+  /** The first captures come at 1, 2, 4, ... seconds: call paths are seen best before V8 has optimised the code. */
+  #nextSpacing(): number {
+    const spacingMillis = Math.min(this.#spacingMillis, this.#earlySpacingMillis);
+    this.#earlySpacingMillis *= 2;
+    return Math.max(spacingMillis, this.#minimumSpacingMillis) * this.spacingFactor;
+  }
+
+  /**
+   * Once half of the bucket is spent, captures come as fast as the bucket refills, rather than in bursts. One that is
+   * longer than the whole budget has no such pace: what becomes of it is the governor's decision.
+   */
   get #affordableSpacingMillis(): number {
-    const isShort = this.#tokensMillis < this.#budgetMillis / 2;
+    const isShort = this.#tokensMillis < this.#budgetMillis / 2 && this.predictedPauseMillis <= this.#budgetMillis;
     return isShort ? (this.predictedPauseMillis / this.#budgetMillis) * MINUTE : 0;
   }
 
-  /** The sampler starts anew: the tree is empty, the pace is kept. */
+  /** A capture that will not be made now is due again after the planned time. */
+  postpone(nowMillis: number): void {
+    this.#isSkipCounted = false;
+    this.#dueMillis = nowMillis + this.#nextSpacing();
+  }
+
+  /** The sampler starts anew: the tree is empty, the pace is kept, and the old tree's debt is forgiven. */
   restarted(nowMillis: number): void {
     this.#treeNodeCount = 1;
+    this.#tokensMillis = Math.max(0, this.#tokensMillis);
     this.#earlySpacingMillis = FIRST_CAPTURE_MILLIS;
     this.#dueMillis = Math.max(this.#dueMillis, nowMillis + FIRST_CAPTURE_MILLIS);
   }
@@ -140,56 +169,4 @@ export class GcRequests {
     this.#requestsSince = 0;
     return !isNatural;
   }
-}
-
-/** CPU time of one sample, with its stack walk: measured 5-10 microseconds at depth 64. */
-const SAMPLE_COST_MILLIS = 0.01;
-/**
- * Until the rate is known. Fine enough to see which functions call which before V8 inlines them into each other (after
- * that a callee's allocations are booked on its caller); 100 MB of start-up cost 1,500 samples, some 10 ms.
- */
-export const START_INTERVAL_BYTES = 65_521;
-const MIN_INTERVAL_BYTES = 16_384;
-const MAX_INTERVAL_BYTES = 1_048_576;
-/** A restart forgets every live sample; it must be worth more than this factor. */
-const WORTHWHILE_RATIO = 1.25;
-
-/** Measures the allocation rate under traffic, and answers once with the interval that the CPU budget affords. */
-export class IntervalChoice {
-  readonly #neededMillis: number;
-  #busyMillis = 0;
-  #bytes = 0;
-  #isDone: boolean;
-
-  constructor(
-    horizonMillis: number,
-    private readonly cpuBudgetRatio: number,
-    private readonly intervalBytes: number,
-    isFixed: boolean,
-  ) {
-    this.#neededMillis = clamp(horizonMillis / 6, 3 * SECOND, 90 * SECOND);
-    this.#isDone = isFixed;
-  }
-
-  /**
-   * @param samples ordinals handed out during this window.
-   * @param isBusy whether the window saw traffic; an idle one says nothing.
-   * @returns the interval to restart with, once; otherwise null.
-   */
-  windowClosed(windowMillis: number, samples: number, isBusy: boolean): number | null {
-    if (this.#isDone || !isBusy) return null;
-    this.#busyMillis += windowMillis;
-    this.#bytes += samples * this.intervalBytes;
-    if (this.#busyMillis < this.#neededMillis) return null;
-    this.#isDone = true;
-    const chosen = affordableIntervalBytes(this.#bytes / this.#busyMillis, this.cpuBudgetRatio);
-    const ratio = chosen / this.intervalBytes;
-    return ratio > WORTHWHILE_RATIO || ratio < 1 / WORTHWHILE_RATIO ? chosen : null;
-  }
-}
-
-/** @returns an odd number of bytes, which V8's memory does not hold by accident where the counter is looked for. */
-export function affordableIntervalBytes(bytesPerMilli: number, cpuBudgetRatio: number): number {
-  const affordable = (bytesPerMilli * SAMPLE_COST_MILLIS) / cpuBudgetRatio;
-  return Math.round(clamp(affordable, MIN_INTERVAL_BYTES, MAX_INTERVAL_BYTES)) | 1;
 }

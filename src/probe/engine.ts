@@ -6,7 +6,6 @@ import type { Settings } from "../config";
 import type { GcReading } from "../model/messages";
 import type { CounterView, DrainedSamples, StartResult } from "../native";
 import { createNativeEngine } from "./native-engine";
-import { createPprofEngine } from "./pprof-engine";
 
 /** What only the native engine can do: read V8's ordinal counter, and see samples at the moment they are taken. */
 export interface LabelSource {
@@ -69,6 +68,8 @@ export function selectEngine(settings: Settings): EngineChoiceResult {
     reasons.push(`addon: ${native.reason}`);
   }
   if (settings.engine !== "native") {
+    // Loaded only where the addon is not to be had: it would be a tenth of the start-up time.
+    const { createPprofEngine } = require("./pprof-engine") as typeof import("./pprof-engine");
     const pprof = createPprofEngine(settings.horizonMillis);
     if (pprof.ok) return { ok: true, engine: pprof.engine, note: reasons.join("; ") };
     reasons.push(`pprof: ${pprof.reason}`);

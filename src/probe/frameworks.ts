@@ -6,7 +6,7 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { PathTemplates } from "./path-template";
 import { appContext } from "./request-context";
-import type { RouteTable } from "./route-table";
+import { OTHER_ROUTE_INDEX, type RouteTable } from "./route-table";
 
 /** Distinct values of a segment before it counts as a parameter, where only the path is known. */
 const MAX_PLAIN_LITERALS = 30;
@@ -35,6 +35,8 @@ interface RawRequest extends IncomingMessage {
 export class RouteNames {
   readonly #plain: PathTemplates;
   readonly #mounted: PathTemplates;
+  /** Template, then method. */
+  readonly #indexes = new Map<string, Map<string, number>>();
 
   constructor(private readonly routes: RouteTable) {
     this.#plain = new PathTemplates(routes, MAX_PLAIN_LITERALS);
@@ -67,8 +69,20 @@ export class RouteNames {
     return this.#mounted.routeOf(method, baseUrl, path === "/" ? "" : path, true);
   }
 
+  /** Two look-ups of strings whose hash is known are cheaper than the name, which would be put together per request. */
   #named(method: string, template: string): number {
-    return this.routes.indexOf(`${method} ${template}`, method, template);
+    const known = this.#indexes.get(template)?.get(method);
+    if (known !== undefined) return known;
+    const index = this.routes.indexOf(`${method} ${template}`, method, template);
+    if (index !== OTHER_ROUTE_INDEX) this.#remember(method, template, index);
+    return index;
+  }
+
+  /** Only what the route table has taken: it bounds these maps too. */
+  #remember(method: string, template: string, index: number): void {
+    const byMethod = this.#indexes.get(template) ?? new Map<string, number>();
+    byMethod.set(method, index);
+    this.#indexes.set(template, byMethod);
   }
 }
 

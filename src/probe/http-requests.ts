@@ -40,6 +40,10 @@ function bindBodies(): void {
   prototype.push = function push(chunk, encoding) {
     const record = this[RECORD];
     if (record === undefined || record === null) return original.call(this, chunk, encoding);
+    // The end of a body that nobody listens to runs nothing of the service: most requests have no body at all.
+    if (chunk === null && this.listenerCount("end") === 0 && this.listenerCount("readable") === 0) {
+      return original.call(this, chunk, encoding);
+    }
     return runInContext(record, original, this, chunk, encoding);
   };
 }

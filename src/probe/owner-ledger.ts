@@ -4,13 +4,14 @@
  */
 import type { OwnerToken } from "../model/owner";
 import { type RequestRecord, STILL_OPEN, TaskRecord } from "./request-context";
-import { RowQueue } from "./row-queue";
+import { ROW_BYTES, RowQueue } from "./row-queue";
 
 /** Room for half a minute at 500 samples a second; 393 KB. */
 const MAX_RANGES = 16_384;
 const MAX_RECORDS = 16_384;
 /** Tasks of other threads' requests that own a sample and still run; of more the owner stays unknown. */
 const MAX_OPEN_TASKS = 4_096;
+export const OWNER_LEDGER_BYTES: number = (MAX_RANGES + MAX_RECORDS) * ROW_BYTES;
 
 export class OwnerLedger {
   readonly #ranges = new RowQueue(MAX_RANGES);

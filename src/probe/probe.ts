@@ -4,13 +4,16 @@
  * Must never throw into the service nor keep it alive.
  */
 import { performance } from "node:perf_hooks";
+import * as workerThreads from "node:worker_threads";
 import { getEnvironmentData, isMainThread, setEnvironmentData, threadId, type Worker } from "node:worker_threads";
 import { type Configuration, exportedSignals, type Settings } from "../config";
 import type { ErrorCode } from "../errors";
+import type { GovernorReading } from "../model/cost";
 import type { ProbeHello, ProbeMessage, ProbeNotice, WorkerRequest } from "../model/messages";
 import { AgentWorker, RemoteWorker, type ReportSink, type SinkListener } from "./agent-worker";
 import { NoLabels } from "./boundaries";
 import { birthWindowMillis } from "./capture-schedule";
+import { followClientSockets, followLoadedPools, leaveClientSockets } from "./client-sockets";
 import type { SamplingEngine } from "./engine";
 import { selectEngine } from "./engine";
 import { followFastify, followLoadedFrameworks, RouteNames } from "./frameworks";
@@ -23,6 +26,7 @@ import { OwnerLedger } from "./owner-ledger";
 import { currentRecord, RequestRecord, registerContextManager, runInContext, STILL_OPEN } from "./request-context";
 import { OTHER_ROUTE_INDEX, RouteTable } from "./route-table";
 import { Sampling } from "./sampling";
+import { SharedWords } from "./shared-words";
 import { TaskTable } from "./task-table";
 import { ThreadMessages } from "./thread-messages";
 import { Upgrades } from "./upgrades";
@@ -30,9 +34,7 @@ import { Upgrades } from "./upgrades";
 const DORMANT_POLL_MILLIS = 500;
 /** A process that does not listen counts as a service after this time. */
 const DORMANT_MILLIS = 30_000;
-/** Environment data that the service's worker threads inherit: a shared word that is 1 once the main thread is awake. */
-const AWAKE_KEY = "leak-agent.awake";
-/** Environment data too: the memory in which threads tell each other whose work they ask for. */
+/** Environment data: the memory in which threads tell each other whose work they ask for. */
 const TASKS_KEY = "leak-agent.tasks";
 const MAX_PENDING_NOTICES = 32;
 
@@ -44,6 +46,8 @@ export interface ProbeStatus {
   readonly samplingIntervalBytes: number;
   readonly captures: number;
   readonly hookErrors: number;
+  /** What the agent has cost this thread, and whether its breaker lets it capture; null where no engine works. */
+  readonly governor: GovernorReading | null;
 }
 
 export class Probe {
@@ -61,7 +65,7 @@ export class Probe {
   readonly #messages: ThreadMessages | null;
   readonly #unfollowFastify: () => void;
   #labelsReason = "";
-  #awakeWord: Int32Array | null = null;
+  readonly #words = SharedWords.ofProcess();
   #timer: NodeJS.Timeout;
   #areLabelsOn = false;
   #sink: ReportSink | null = null;
@@ -103,6 +107,7 @@ export class Probe {
       samplingIntervalBytes: this.#sampling?.intervalBytes ?? 0,
       captures: this.#sampling?.captureCount ?? 0,
       hookErrors: this.#errors.count,
+      governor: this.#sampling?.governor ?? null,
     };
   }
 
@@ -158,6 +163,7 @@ export class Probe {
       engine: this.#engine,
       settings: this.#settings,
       attribution: this.#attribution,
+      words: this.#words,
       errors: this.#errors,
       notify: (level, code, message) => this.#notify(level, code, message),
       dropLabels: (reason) => this.#dropLabels(reason),
@@ -191,24 +197,19 @@ export class Probe {
   }
 
   #isServing(): boolean {
-    if (!isMainThread && this.#awakeWord !== null && Atomics.load(this.#awakeWord, 0) === 1) return true;
+    if (!isMainThread && this.#words.isAwake) return true;
     return process.getActiveResourcesInfo().some((name) => name.endsWith("ServerWrap"));
   }
 
   /** The main thread's flag reaches threads that do not listen themselves, such as those of a pool. */
   #followThreads(): void {
     if (!isMainThread) {
-      const shared = getEnvironmentData(AWAKE_KEY);
-      if (shared instanceof SharedArrayBuffer) this.#awakeWord = new Int32Array(shared);
       process.once("exit", () => {
         this.#post({ type: "goodbye", thread: threadId });
         this.#sink?.close();
       });
       return;
     }
-    const shared = new SharedArrayBuffer(4);
-    this.#awakeWord = new Int32Array(shared);
-    setEnvironmentData(AWAKE_KEY, shared);
     // A thread that is terminated cannot say goodbye itself.
     process.on("worker", (worker: Worker) => {
       if (AgentWorker.ownWorkers.has(worker)) return;
@@ -225,7 +226,7 @@ export class Probe {
     labels.beginAgent();
     try {
       followLoadedFrameworks();
-      if (isMainThread && this.#awakeWord !== null) Atomics.store(this.#awakeWord, 0, 1);
+      if (isMainThread) this.#words.awake();
       this.#openSink();
     } finally {
       labels.endAgent();
@@ -246,7 +247,10 @@ export class Probe {
   #firstRequest(): void {
     this.#switchLabelsOn();
     followLoadedFrameworks();
-    if (this.#attribution.labels.mechanism !== "none") registerContextManager();
+    if (this.#attribution.labels.mechanism === "none") return;
+    registerContextManager();
+    followClientSockets(this.#errors.guard("client sockets", leaveClientSockets));
+    followLoadedPools();
   }
 
   #switchLabelsOn(): void {
@@ -284,12 +288,13 @@ export class Probe {
           processStartMillis: Math.round(performance.timeOrigin),
           mainScript: process.argv[1] ?? null,
           workingDirectory: process.cwd(),
+          words: this.#words.buffer,
         },
         listener,
       );
       this.#exportBeforeExit(this.#sink);
     } else {
-      this.#sink = new RemoteWorker(listener);
+      this.#sink = new RemoteWorker(listener, this.#words);
     }
   }
 
@@ -314,6 +319,7 @@ export class Probe {
       labels: this.#attribution.labels.mechanism,
       labelsReason: this.#labelsReason,
       startTimeMillis: this.#startMillis,
+      threadName: threadName(),
     };
     this.#post(hello);
     for (const notice of this.#pendingNotices.splice(0)) this.#post(notice);
@@ -324,6 +330,7 @@ export class Probe {
       this.#engine?.resendNames();
       this.#attribution.routes.tellAgain();
     }
+    if (request.type === "ready" && request.usage !== undefined) this.#sampling?.workerUsed(request.usage);
     if (request.type === "enabled") this.#sampling?.setEnabled(request.enabled);
     if (request.type === "life" && isMainThread) this.#keepLastWord(request.endFile);
   }
@@ -349,4 +356,10 @@ export class Probe {
       this.#errors.count++; // The port is closed: the thread or its worker is on its way out.
     }
   }
+}
+
+/** Node tells a thread's own name from 22.20 and 24.6 on. */
+function threadName(): string {
+  const { threadName: name } = workerThreads as { threadName?: string };
+  return isMainThread ? "main" : (name ?? "");
 }

@@ -4,6 +4,7 @@
  */
 
 const WORDS = 3;
+export const ROW_BYTES: number = WORDS * Float64Array.BYTES_PER_ELEMENT;
 
 export class RowQueue {
   readonly #rows: Float64Array;

@@ -2,21 +2,28 @@
  * Runs on the service's main thread and its worker threads. Owns one thread's sampler: its lives, birth windows, captures
  * and reports. Must not touch a sampler that another tool has started.
  */
+import { AsyncResource } from "node:async_hooks";
 import { performance } from "node:perf_hooks";
 import { getHeapStatistics } from "node:v8";
-import { threadId } from "node:worker_threads";
+import { isMainThread, threadId } from "node:worker_threads";
 import type { Settings } from "../config";
+import type { BudgetName, GovernorReading, SkipReason, WorkerUsage } from "../model/cost";
 import type { MemoryReading, ProbeReport } from "../model/messages";
 import { OWNER_AGENT, OWNER_STARTUP } from "../model/owner";
 import { CONTROL_RING_OVERFLOWS } from "../native";
 import type { ReportSink } from "./agent-worker";
 import { atomicsWaitMillis } from "./blocked-time";
+import type { BreakerEvent } from "./breaker";
 import { type CaptureFacts, factsOf } from "./capture-facts";
-import { CaptureSchedule, GcRequests, IntervalChoice, START_INTERVAL_BYTES } from "./capture-schedule";
+import { GcRequests } from "./capture-schedule";
 import type { SamplingEngine } from "./engine";
+import { Governor } from "./governor";
 import type { HookErrors, Notify } from "./hook-errors";
 import type { Attribution } from "./http-requests";
-import { RowQueue } from "./row-queue";
+import { START_INTERVAL_BYTES } from "./interval-choice";
+import { OWNER_LEDGER_BYTES } from "./owner-ledger";
+import { ROW_BYTES, RowQueue } from "./row-queue";
+import type { SharedWords } from "./shared-words";
 
 const STACK_DEPTH = 64;
 const MAX_WINDOWS = 1_024;
@@ -24,6 +31,7 @@ const MAX_WINDOWS = 1_024;
 const MODULE_COUNT_MILLIS = 10_000;
 const MODULE_COUNTS_PER_HORIZON = 60;
 const MAX_REQUEST_ROWS = 4_096;
+const QUEUE_BYTES = OWNER_LEDGER_BYTES + (MAX_WINDOWS + MAX_REQUEST_ROWS) * ROW_BYTES;
 const FOREIGN_FIX =
   "V8 has one sampling heap profiler per thread: switch the other tool's heap profiling off, or this agent with LEAK_AGENT_ENABLED=0";
 
@@ -31,6 +39,7 @@ export interface SamplingOptions {
   readonly engine: SamplingEngine;
   readonly settings: Settings;
   readonly attribution: Attribution;
+  readonly words: SharedWords;
   readonly errors: HookErrors;
   readonly notify: Notify;
   readonly dropLabels: (reason: string) => void;
@@ -44,19 +53,22 @@ export class Sampling {
   readonly #options: SamplingOptions;
   readonly #windows = new RowQueue(MAX_WINDOWS);
   readonly #requests = new RowQueue(MAX_REQUEST_ROWS);
-  readonly #schedule: CaptureSchedule;
+  readonly #governor: Governor;
   readonly #gcRequests: GcRequests;
-  readonly #interval: IntervalChoice;
   /** True while the sampler that runs is ours, as far as we know. */
   #isRunning = false;
   #isEnabled = true;
+  /** By the governor, until its cool-down is over. */
+  #isPaused = false;
   #labelsFromOrdinal = 0;
   /** Ordinals handed out up to the end of the last window; for engines without a counter, the greatest one captured. */
   #lastOrdinal = 0;
   #hasRequests = false;
-  #windowStartMillis = Date.now();
+  /** Monotonic, as all the governor is told. */
+  #windowStartMillis: number = performance.now();
   #utilisation = performance.eventLoopUtilization();
   #blockedMillis = 0;
+  #lastAsyncId = 0;
   /** Samples of the sampler's earlier lives. */
   #earlierSamples = 0;
 
@@ -64,17 +76,20 @@ export class Sampling {
     this.#options = options;
     const { engine, settings } = options;
     const { horizonMillis } = settings;
-    const startMillis = Date.now();
+    const startMillis = performance.now();
     this.intervalBytes = settings.samplingIntervalBytes ?? START_INTERVAL_BYTES;
-    this.#schedule = new CaptureSchedule({
+    this.#governor = new Governor({
       horizonMillis,
+      cpuBudgetRatio: settings.cpuBudgetRatio,
       pauseBudgetMillisPerMinute: settings.pauseBudgetMillisPerMinute,
-      minimumSpacingMillis: engine.minimumCaptureSpacingMillis,
+      memoryBudgetBytes: settings.memoryBudgetBytes,
+      intervalBytes: this.intervalBytes,
+      isIntervalFixed: settings.samplingIntervalBytes !== null || engine.labels === null,
+      minimumCaptureSpacingMillis: engine.minimumCaptureSpacingMillis,
+      queueBytes: QUEUE_BYTES,
       startMillis,
     });
     this.#gcRequests = new GcRequests(horizonMillis, startMillis);
-    const isFixed = settings.samplingIntervalBytes !== null || engine.labels === null;
-    this.#interval = new IntervalChoice(horizonMillis, settings.cpuBudgetRatio, this.intervalBytes, isFixed);
     this.#start();
   }
 
@@ -86,49 +101,140 @@ export class Sampling {
     if (now > 0) attribution.ledger.own(1, now, OWNER_STARTUP);
     this.#labelsFromOrdinal = now;
     this.#lastOrdinal = now;
-    this.#windowStartMillis = Date.now();
+    this.#windowStartMillis = performance.now();
     if (!attribution.labels.attach()) dropLabels("they could not be switched on");
+  }
+
+  get governor(): GovernorReading {
+    return this.#governor.reading();
   }
 
   setEnabled(isEnabled: boolean): void {
     if (isEnabled === this.#isEnabled) return;
     this.#isEnabled = isEnabled;
-    if (isEnabled) this.#restart(this.intervalBytes);
-    else if (this.#isRunning) {
-      this.#options.attribution.labels.detach();
-      this.#options.engine.stop();
-      this.#isRunning = false;
-    }
+    if (isEnabled && !this.#isPaused) this.#restart(this.intervalBytes, false);
+    else this.#stop();
+  }
+
+  workerUsed(usage: WorkerUsage): void {
+    this.#governor.workerUsed(performance.now(), usage);
   }
 
   /** Once per birth window. */
   tick(sink: ReportSink): void {
     const { labels } = this.#options.attribution;
+    const started = performance.now();
     labels.beginAgent();
     try {
-      if (this.#isEnabled && this.#isRunning) this.#work(sink);
+      if (!this.#isEnabled) return;
+      if (this.#governor.poll(started)) this.#tryAgain(started);
+      if (this.#isRunning) this.#work(sink, started);
+      this.#obey(sink);
     } finally {
       labels.endAgent();
+      this.#governor.timerTook(performance.now() - started);
     }
   }
 
-  #work(sink: ReportSink): void {
-    const { engine } = this.#options;
+  /** @param now monotonic. */
+  #work(sink: ReportSink, now: number): void {
+    const { attribution, engine } = this.#options;
     if (!engine.isOurs()) return this.#lost("another tool has stopped this agent's sampler");
-    const now = Date.now();
     const windowMillis = now - this.#windowStartMillis;
-    const { requestCount, samples } = this.#closeWindow(now);
+    this.#windowStartMillis = now;
+    const { requestCount, samples } = this.#closeWindow();
     const workCount = this.#workIn(requestCount, samples);
-    const chosen = this.#interval.windowClosed(windowMillis, samples, workCount > 0);
+    const { active, utilization } = this.#readUtilisation();
+    const chosen = this.#governor.windowClosed({
+      nowMillis: now,
+      windowMillis,
+      activeMillis: active,
+      samples,
+      requests: requestCount,
+      asyncIds: this.#countAsyncIds(),
+      isBusy: workCount > 0,
+      labels: attribution.labels.mechanism,
+    });
+    this.#share();
     if (chosen !== null) {
       if (sink.isReady) this.#report(sink, null, 0);
-      this.#restart(chosen);
+      this.#restart(chosen, true);
       return;
     }
-    if (this.#gcRequests.isDue(now, engine.readGc().majorCount, workCount)) engine.requestMajorGc();
-    if (!sink.isReady) return;
-    if (this.#schedule.decide(now, this.#readUtilisation()) === "capture") this.#capture(sink, now);
-    else if (this.#isFilling()) this.#report(sink, null, 0);
+    if (this.#gcRequests.isDue(now, engine.readGc().majorCount, workCount)) this.#requestMajorGc();
+    if (this.#governor.decide(now, utilization, this.#obstacle(sink)) === "capture") this.#capture(sink, now);
+    else if (sink.isReady && this.#isFilling()) this.#report(sink, null, 0);
+  }
+
+  /** Load tests only. Its time is V8's garbage collections, where the user looks for it: no budget could be kept with it. */
+  #requestMajorGc(): void {
+    const started = performance.now();
+    this.#options.engine.requestMajorGc();
+    this.#governor.timerTook(started - performance.now());
+  }
+
+  #obstacle(sink: ReportSink): SkipReason | null {
+    if (!sink.isReady) return "worker_behind";
+    return !isMainThread && this.#options.words.areCapturesOff ? "breaker" : null;
+  }
+
+  /** All threads use one worker: what the main thread's governor asks of captures, it asks of all. */
+  #share(): void {
+    const { words } = this.#options;
+    if (!isMainThread) {
+      this.#governor.spacingFactor = words.spacingFactor;
+      return;
+    }
+    words.spacingFactor = this.#governor.spacingFactor;
+    words.areCapturesOff = this.#governor.isSamplingOff;
+  }
+
+  /** Does and tells what the breaker has decided since the last turn. */
+  #obey(sink: ReportSink): void {
+    if (this.#governor.isSamplingOff && !this.#isPaused) {
+      this.#isPaused = true;
+      if (sink.isReady) this.#report(sink, null, 0);
+      this.#stop();
+    }
+    const events = this.#governor.takeEvents();
+    for (const event of events) this.#tell(event);
+    if (events.length === 0) return;
+    this.#share();
+    if (sink.isReady) this.#report(sink, null, 0);
+  }
+
+  /** The cool-down is over: with half as many samples where that is possible. */
+  #tryAgain(now: number): void {
+    const wasPaused = this.#isPaused;
+    this.#isPaused = false;
+    if (!wasPaused && !this.#isRunning) return; // Another tool has taken the sampler in the meantime.
+    const coarser = this.#governor.coarser(now);
+    if (coarser !== null) this.#restart(coarser, true);
+    else if (wasPaused) this.#restart(this.intervalBytes, false);
+    this.#share();
+  }
+
+  #tell({ type, cause, coolDownMillis }: BreakerEvent): void {
+    const { notify, settings } = this.#options;
+    if (type === "closed") {
+      const interval = `sampling interval ${Math.round(this.intervalBytes / 1024)} KiB`;
+      return notify(
+        "info",
+        "ERR_LEAK_AGENT_BUDGET",
+        `captures are on again: the ${cause} budget is kept (${interval})`,
+      );
+    }
+    const seconds = Math.round(coolDownMillis / 1_000);
+    const again = seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
+    notify("warn", "ERR_LEAK_AGENT_BUDGET", `captures are off for ${again} or longer: ${excess(cause, settings)}`);
+  }
+
+  #countAsyncIds(): number {
+    if (this.#options.attribution.labels.mechanism !== "hook") return 0;
+    const asyncId = new AsyncResource("LEAK_AGENT", { requireManualDestroy: true }).asyncId();
+    const count = this.#lastAsyncId === 0 ? 0 : asyncId - this.#lastAsyncId;
+    this.#lastAsyncId = asyncId;
+    return count;
   }
 
   /** Requests of a window; where none has ever come (worker threads, queue consumers) allocating is the work. */
@@ -137,15 +243,15 @@ export class Sampling {
     return this.#hasRequests ? requestCount : samples;
   }
 
-  #closeWindow(now: number): { requestCount: number; samples: number } {
+  #closeWindow(): { requestCount: number; samples: number } {
     const { attribution, engine } = this.#options;
+    const now = Date.now();
     attribution.labels.settle();
     const ordinal = attribution.ordinals?.read() ?? -1;
     const samples = ordinal < 0 ? 0 : ordinal - this.#lastOrdinal;
     if (ordinal >= 0) this.#lastOrdinal = ordinal;
     this.#options.windowEnded(Math.max(0, ordinal));
     this.#windows.push(now, this.#lastOrdinal, engine.readGc().majorCount);
-    this.#windowStartMillis = now;
     return { requestCount: attribution.routes.closeWindow(now, this.#requests), samples };
   }
 
@@ -157,7 +263,7 @@ export class Sampling {
     if (buffer === null) return this.#lost("another tool has taken this agent's sampler");
     const facts = factsOf(buffer);
     this.captureCount++;
-    this.#schedule.captured(now, pauseMillis, facts.treeNodeCount);
+    this.#governor.captured(now, pauseMillis, facts.treeNodeCount, facts.sampleCount);
     this.#crossCheck(facts);
     this.#report(sink, buffer, pauseMillis);
   }
@@ -201,12 +307,13 @@ export class Sampling {
       counts: {
         samples: this.#earlierSamples + lastOrdinal,
         captures: this.captureCount,
-        capturesSkipped: this.#schedule.skippedCount,
+        capturesSkipped: this.#governor.skippedCount,
         droppedLedgerRanges: ledger.droppedRangeCount,
         droppedRecords: ledger.droppedRecordCount,
         ringOverflows: engine.labels?.control[CONTROL_RING_OVERFLOWS] ?? 0,
         hookErrors: errors.count,
       },
+      governor: this.#governor.reading(),
     };
     sink.post(report);
   }
@@ -215,8 +322,18 @@ export class Sampling {
     return this.#options.attribution.ledger.isFilling || this.#windows.isFilling || this.#requests.isFilling;
   }
 
-  /** Forgets every live sample: done once, for the interval, and after the off switch. */
-  #restart(intervalBytes: number): void {
+  #stop(): void {
+    if (!this.#isRunning) return;
+    this.#options.attribution.labels.detach();
+    this.#options.engine.stop();
+    this.#isRunning = false;
+  }
+
+  /**
+   * Forgets every live sample: done for another interval, after a cool-down and after the off switch.
+   * @param isForBudget counts to the few restarts that the budget may ask for.
+   */
+  #restart(intervalBytes: number, isForBudget: boolean): void {
     const { attribution, dropLabels, engine } = this.#options;
     const { labels, ledger } = attribution;
     if (this.#isRunning) {
@@ -229,7 +346,7 @@ export class Sampling {
     this.#windows.take();
     ledger.restart();
     this.intervalBytes = intervalBytes;
-    this.#schedule.restarted(Date.now());
+    this.#governor.restarted(performance.now(), intervalBytes, isForBudget);
     this.#start();
     if (!this.#isRunning) return;
     if (!labels.attach()) dropLabels("they could not be switched on again after the sampler's restart");
@@ -259,13 +376,29 @@ export class Sampling {
     );
   }
 
-  #readUtilisation(): number {
+  /** Since the last call. */
+  #readUtilisation(): { readonly active: number; readonly utilization: number } {
     const now = performance.eventLoopUtilization();
-    const { active, idle, utilization } = performance.eventLoopUtilization(now, this.#utilisation);
+    const since = performance.eventLoopUtilization(now, this.#utilisation);
     this.#utilisation = now;
     const blocked = atomicsWaitMillis() - this.#blockedMillis;
     this.#blockedMillis += blocked;
-    return blocked === 0 || active + idle <= 0 ? utilization : Math.max(0, active - blocked) / (active + idle);
+    const { active, idle } = since;
+    if (blocked === 0 || active + idle <= 0) return since;
+    const worked = Math.max(0, active - blocked);
+    return { active: worked, utilization: worked / (active + idle) };
+  }
+}
+
+/** What was exceeded, and what the user can do about it. */
+function excess(budget: BudgetName, settings: Settings): string {
+  switch (budget) {
+    case "pause":
+      return `a capture takes more than ${settings.pauseBudgetMillisPerMinute} ms (LEAK_AGENT_PAUSE_BUDGET_MS)`;
+    case "cpu":
+      return `the agent costs more than ${+(settings.cpuBudgetRatio * 100).toFixed(2)} % of a core (LEAK_AGENT_CPU_BUDGET)`;
+    case "memory":
+      return `the agent uses more than ${Math.round(settings.memoryBudgetBytes / 2 ** 20)} MB (LEAK_AGENT_MEMORY_BUDGET_MB)`;
   }
 }
 

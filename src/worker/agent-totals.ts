@@ -33,7 +33,6 @@ export class AgentTotals {
   readonly pauses: Histogram = new Histogram(CAPTURE_PAUSE_BOUNDARIES);
   readonly majorGcs: Histogram = new Histogram(GC_DURATION_BOUNDARIES);
   readonly minorGcs: Histogram = new Histogram(GC_DURATION_BOUNDARIES);
-  pauseSeconds = 0;
   intervalBytes: number | null = null;
   private readonly samples = new GrowingTotal();
   private readonly gcs = new GrowingTotal();
@@ -48,7 +47,6 @@ export class AgentTotals {
     this.samples.note(String(thread), report.counts.samples);
     if (report.capture !== null || report.pauseMillis > 0) {
       this.pauses.record(report.pauseMillis / 1_000);
-      this.pauseSeconds += report.pauseMillis / 1_000;
     }
     this.noteGcs(thread, report);
     this.noteProbeDrops(thread, report.counts);

@@ -8,13 +8,14 @@ import { type SiteSummary, siteKey } from "../detector/summary";
 import type { Finding } from "../model/finding";
 import type { Frame } from "../model/observation";
 import type { OwnerKind } from "../model/owner";
+import type { AgentCosts } from "./agent-cost";
 import type { AgentTotals } from "./agent-totals";
 import { MetricBatch } from "./metric-batch";
 import * as names from "./metric-names";
 import { METRICS } from "./metric-names";
+import { ownUsage } from "./own-usage";
 import { routeAttributes } from "./route-attributes";
 import type { Attributes } from "./sdk-modules";
-import { threadCpuSeconds } from "./thread-cpu";
 
 /** Sites with series of their own in one process. */
 export const MAX_SITES = 20;
@@ -24,6 +25,7 @@ const MAX_FINDINGS = 100;
 export interface LeakMetricsOptions {
   readonly detector: Pick<Detector, "tally" | "summary">;
   readonly totals: AgentTotals;
+  readonly costs: AgentCosts;
   readonly describe: (frame: Frame) => DescribedFrame;
   readonly processStartMillis: number;
   /** When this worker began to count; what probes count goes back to the process's start. */
@@ -143,14 +145,28 @@ export class LeakMetrics {
 
   private addAgent(batch: MetricBatch, nowMillis: number): void {
     const { totals, processStartMillis: since, workerStartMillis } = this.options;
-    const component = (name: string): Attributes => ({ [names.ATTRIBUTE_COMPONENT]: name });
-    batch.add(METRICS.agentCpuTime, threadCpuSeconds(), component("worker"), workerStartMillis);
-    batch.add(METRICS.agentCpuTime, totals.pauseSeconds, component("capture"), workerStartMillis);
+    this.addCost(batch, nowMillis);
     batch.add(METRICS.samples, totals.sampleCount, {}, since);
     for (const [reason, count] of totals.droppedCounts())
       batch.add(METRICS.dropped, count, { [names.ATTRIBUTE_REASON]: reason }, since);
     if (totals.intervalBytes !== null) batch.add(METRICS.samplingInterval, totals.intervalBytes, {}, nowMillis);
     if (!totals.pauses.isEmpty) batch.addHistogram(METRICS.capturePause, totals.pauses.value(), {}, workerStartMillis);
+  }
+
+  private addCost(batch: MetricBatch, nowMillis: number): void {
+    const { costs, processStartMillis: since, workerStartMillis } = this.options;
+    const { samplingMillis, captureMillis, labelsMillis, workerMillis, memoryBytes } = costs.total(ownUsage(null));
+    const components = { sampling: samplingMillis, capture: captureMillis, labels: labelsMillis };
+    const component = (name: string): Attributes => ({ [names.ATTRIBUTE_COMPONENT]: name });
+    for (const [name, millis] of Object.entries(components))
+      batch.add(METRICS.agentCpuTime, millis / 1_000, component(name), since);
+    batch.add(METRICS.agentCpuTime, workerMillis / 1_000, component("worker"), workerStartMillis);
+    batch.add(METRICS.agentMemory, memoryBytes, {}, since);
+    batch.add(METRICS.breakerState, costs.breakerState, {}, nowMillis);
+    for (const [budget, count] of Object.entries(costs.openings()))
+      batch.add(METRICS.breakerOpenings, count, { [names.ATTRIBUTE_BUDGET]: budget }, since);
+    for (const [reason, count] of Object.entries(costs.skipped()))
+      batch.add(METRICS.capturesSkipped, count, { [names.ATTRIBUTE_REASON]: reason }, since);
   }
 
   private addRuntime(batch: MetricBatch, nowMillis: number): void {

@@ -56,6 +56,8 @@ export type ResumedSamples = ReadonlyMap<number, { readonly kind: OwnerKind; rea
 export interface ThreadRoutes {
   /** The process-wide index of a thread's route, or null when the thread has not named it yet. */
   processIndex(threadRoute: number): number | null;
+  /** Empty when it is not known. */
+  readonly name: string;
 }
 
 export class LiveSamples {
@@ -76,6 +78,8 @@ export class LiveSamples {
   /** Samples whose birth an earlier worker saw and took along when it died. */
   orphanedSamples = 0;
   agentSamples = 0;
+  /** Frames above a sample, over those of the last capture; null before it, or when that was empty. */
+  meanStackDepth: number | null = null;
 
   /**
    * @param resumedThrough ordinals up to this one belong to an earlier worker's memory: only those it had reported as
@@ -99,6 +103,10 @@ export class LiveSamples {
 
   get size(): number {
     return this.samples.size;
+  }
+
+  get threadName(): string {
+    return this.routes.name;
   }
 
   /** @param labelled whether this thread's probe has labels at all. */
@@ -144,17 +152,21 @@ export class LiveSamples {
   private takeIn(capture: Capture): boolean {
     this.captureNumber++;
     let allNamed = true;
+    let depthSum = 0;
     let greatest = this.greatestOrdinal;
     for (let index = 0; index < capture.sampleCount; index++) {
       const ordinal = capture.ordinals[index] ?? 0;
       const nodeId = capture.nodeIds[index] ?? 0;
-      if (this.nodes.get(nodeId) === undefined) allNamed = false;
+      const node = this.nodes.get(nodeId);
+      if (node === undefined) allNamed = false;
+      else if (node !== null) depthSum += node.depth;
       const known = this.samples.get(ordinal);
       if (known !== undefined) known.capture = this.captureNumber;
       else if (this.isNew(ordinal)) this.add(ordinal, nodeId, capture.sizesBytes[index] ?? 0);
       if (ordinal > greatest) greatest = ordinal;
     }
     this.greatestOrdinal = greatest;
+    this.meanStackDepth = capture.sampleCount === 0 ? null : depthSum / capture.sampleCount;
     return allNamed;
   }
 

@@ -4,14 +4,15 @@
  */
 import { existsSync } from "node:fs";
 import { BroadcastChannel, isMainThread, parentPort, workerData } from "node:worker_threads";
-import { AgentFolder } from "../export/folder";
-import type { OtlpResource } from "../export/otlp-profiles";
+import { exportedSignals } from "../config";
+import { AgentFolder, type FolderReport } from "../export/folder";
 import { placeOfProcess } from "../export/spool-lives";
 import { LIFE_SCHEMA } from "../model/life";
 import {
   PROBE_CHANNEL,
   type ProbeMessage,
   REQUEST_CHANNEL,
+  WORD_WAITING_REPORTS,
   type WorkerRequest,
   type WorkerStart,
 } from "../model/messages";
@@ -20,6 +21,7 @@ import { LifeJournal, readBootId } from "./life-journal";
 import { AgentLog } from "./log";
 import { Pipeline } from "./pipeline";
 import type { ProfileExport } from "./profile-export";
+import { type ResourceAttributes, resourceSource } from "./resource";
 import { findApplicationRoot } from "./source-names";
 import type { Telemetry } from "./telemetry";
 import { AGENT_VERSION } from "./version";
@@ -31,23 +33,20 @@ const START_LINE_MILLIS = 2_000;
 async function run(start: WorkerStart): Promise<void> {
   const { settings } = start;
   // The log may write into the folder, and the folder tells its problems to the log.
-  let tellFolder: (problem: string | null) => void = () => {};
+  let tellFolder: FolderReport = () => {};
   // What waits for the backend lies in the folder too, and keeps its own part small.
-  const spoolBytes = settings.otlp.profiles === null ? 0 : settings.otlp.spoolLimitBytes;
+  const spoolBytes = exportedSignals(settings.otlp).length === 0 ? 0 : settings.otlp.spoolLimitBytes;
   const limitBytes = settings.directoryLimitBytes - spoolBytes;
-  const folder = new AgentFolder(settings.directory, limitBytes, (problem) => tellFolder(problem));
+  const folder = new AgentFolder(settings.directory, limitBytes, (problem, fix) => tellFolder(problem, fix));
   const log = new AgentLog(settings.log, folder);
-  tellFolder = (problem) => {
+  tellFolder = (problem, fix) => {
     if (problem === null) log.info(`${settings.directory} can be written again`);
-    else
-      log.warn(
-        "ERR_LEAK_AGENT_FOLDER",
-        `${problem}: set LEAK_AGENT_DIR to a folder this user can write; until then nothing is kept`,
-      );
+    else log.warn("ERR_LEAK_AGENT_FOLDER", `${problem}: ${fix}; until then nothing is kept`);
   };
   const journal = beginLife(start, folder, log);
   if (start.restartCount === 0) for (const problem of start.problems) log.warn("ERR_LEAK_AGENT_CONFIG", problem);
-  const profileExport = await openExport(start, folder, log);
+  const resource = resourceSource(start);
+  const profileExport = await openProfiles(start, folder, log, resource);
 
   const channel = new BroadcastChannel(PROBE_CHANNEL);
   const requests = new BroadcastChannel(REQUEST_CHANNEL);
@@ -62,6 +61,7 @@ async function run(start: WorkerStart): Promise<void> {
     ask,
     profileExport,
     journal,
+    resource,
     createTelemetry: await loadTelemetry(start),
   });
   if (start.restartCount > 0) await pipeline.resume();
@@ -89,9 +89,16 @@ async function run(start: WorkerStart): Promise<void> {
       return void leave(start, profileExport, pipeline.telemetry);
     receive(message);
     // The main thread stops sending when this stops coming: its queue here must not grow without a bound.
-    if ((message as { type?: unknown } | null)?.type === "report") parentPort?.postMessage({ type: "ready" });
+    if (isReport(message)) parentPort?.postMessage({ type: "ready", usage: pipeline.usage() } satisfies WorkerRequest);
   });
-  channel.onmessage = (event: unknown) => receive((event as { data: unknown }).data);
+  // Whatever was on its way to an earlier worker is lost.
+  const words = new Int32Array(start.words ?? new SharedArrayBuffer(WORD_WAITING_REPORTS * 4 + 4));
+  Atomics.store(words, WORD_WAITING_REPORTS, 0);
+  channel.onmessage = (event: unknown) => {
+    const { data } = event as { data: unknown };
+    receive(data);
+    if (isReport(data)) Atomics.sub(words, WORD_WAITING_REPORTS, 1);
+  };
   watchOffFile(settings.offFile, log, ask);
   if (journal !== null) ask({ type: "life", endFile: journal.endFile });
   ask({ type: "ready" });
@@ -130,30 +137,24 @@ function beginLife(start: WorkerStart, folder: AgentFolder, log: AgentLog): Life
 }
 
 /** Without an endpoint nothing of the export is loaded. */
-async function openExport(start: WorkerStart, folder: AgentFolder, log: AgentLog): Promise<ProfileExport | null> {
-  const { settings, processStartMillis } = start;
-  if (settings.otlp.profiles === null) return null;
+async function openProfiles(
+  { settings, processStartMillis }: WorkerStart,
+  folder: AgentFolder,
+  log: AgentLog,
+  resource: () => Promise<ResourceAttributes>,
+): Promise<ProfileExport | null> {
+  const { otlp } = settings;
+  if (otlp.profiles === null) return null;
   try {
-    const { openProfileExport } = await import("./profile-export.js");
-    const resource = resourceOf(start);
-    return await openProfileExport(settings, settings.otlp.profiles, folder, log, resource, processStartMillis);
+    const { openDelivery } = await import("./signal-delivery.js");
+    const { ProfileExport } = await import("./profile-export.js");
+    const place = { settings: otlp, folder, log, processStartMillis };
+    const delivery = await openDelivery("profiles", otlp.profiles, place);
+    const known = resource().then((attributes) => ({ attributes, schemaUrl: "" }));
+    return new ProfileExport({ settings: otlp, delivery, resource: known, processStartMillis });
   } catch (error) {
     log.warn("ERR_LEAK_AGENT_INTERNAL", `profiles are not exported: ${(error as Error).message}`);
     return null;
-  }
-}
-
-async function resourceOf({ settings, processStartMillis, mainScript }: WorkerStart): Promise<OtlpResource> {
-  const { serviceName, serviceVersion, resourceAttributes } = settings;
-  try {
-    const { detectResource } = await import("./resource.js");
-    const { SdkModules } = await import("./sdk-modules.js");
-    const instanceId = `${processStartMillis.toString(36)}-${process.pid}`;
-    const identity = { serviceName, serviceVersion, instanceId, mainScript };
-    return { attributes: await detectResource(new SdkModules().resources, identity), schemaUrl: "" };
-  } catch {
-    // Without the SDK's packages: what the settings know is enough to find the service.
-    return { attributes: { ...resourceAttributes, "service.name": serviceName }, schemaUrl: "" };
   }
 }
 
@@ -189,6 +190,10 @@ function watchOffFile(offFile: string, log: AgentLog, ask: (request: WorkerReque
 function isProbeMessage(message: unknown): message is ProbeMessage {
   const type = (message as { type?: unknown } | null)?.type;
   return type === "report" || type === "hello" || type === "goodbye" || type === "notice";
+}
+
+function isReport(message: unknown): boolean {
+  return (message as { type?: unknown } | null)?.type === "report";
 }
 
 function isHello(message: unknown): boolean {

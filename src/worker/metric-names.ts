@@ -26,6 +26,7 @@ export const ATTRIBUTE_VERDICT = "leak_agent.verdict";
 export const ATTRIBUTE_PREVIOUS_VERDICT = "leak_agent.previous_verdict";
 export const ATTRIBUTE_IMPACT = "leak_agent.impact";
 export const ATTRIBUTE_REASON = "leak_agent.reason";
+export const ATTRIBUTE_BUDGET = "leak_agent.budget";
 export const ATTRIBUTE_COMPONENT = "leak_agent.component";
 export const ATTRIBUTE_THREAD_ID = "thread.id";
 export const ATTRIBUTE_GC_TYPE = "v8js.gc.type";
@@ -42,6 +43,10 @@ export type MetricKey =
   | "freedSize"
   | "exposureRequests"
   | "agentCpuTime"
+  | "agentMemory"
+  | "breakerState"
+  | "breakerOpenings"
+  | "capturesSkipped"
   | "samples"
   | "dropped"
   | "lnEvidence"
@@ -82,11 +87,25 @@ export const METRICS: Readonly<Record<MetricKey, MetricDescription>> = {
   ),
   freedSize: metric("leak_agent.freed.size", "sum", "By", "Estimated bytes that matured and were freed afterwards."),
   exposureRequests: metric("leak_agent.exposure.requests", "sum", "{request}", "Finished requests of a route."),
-  agentCpuTime: metric(
-    "leak_agent.agent.cpu.time",
+  agentCpuTime: metric("leak_agent.agent.cpu.time", "sum", "s", "CPU time that the agent itself used, by component."),
+  agentMemory: metric("leak_agent.agent.memory.usage", "updown", "By", "Memory that the agent itself holds."),
+  breakerState: metric(
+    "leak_agent.breaker.state",
+    "gauge",
+    "{state}",
+    "0: captures are on; 1: tried again after a cool-down; 2: off, since a budget was exceeded again and again.",
+  ),
+  breakerOpenings: metric(
+    "leak_agent.breaker.openings",
     "sum",
-    "s",
-    "CPU time that the agent itself used, as far as measured.",
+    "{opening}",
+    "Times that captures were switched off, by the budget that was exceeded.",
+  ),
+  capturesSkipped: metric(
+    "leak_agent.captures.skipped",
+    "sum",
+    "{capture}",
+    "Captures that were due and had to wait, by reason.",
   ),
   samples: metric("leak_agent.samples", "sum", "{sample}", "Allocations that V8 sampled."),
   dropped: metric("leak_agent.dropped", "sum", "{item}", "Whatever the agent had to drop, by reason."),

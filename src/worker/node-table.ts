@@ -20,10 +20,14 @@ export class TreeNode implements StackNode {
   /** Index of this path in the dictionary, -1 until a sample on it matured. */
   stack = -1;
   mark = 0;
+  /** Frames from the root to this one. */
+  readonly depth: number;
   constructor(
     readonly parent: TreeNode | null,
     readonly frame: Frame,
-  ) {}
+  ) {
+    this.depth = parent === null ? 1 : parent.depth + 1;
+  }
 }
 
 export class NodeTable {

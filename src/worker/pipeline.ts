@@ -10,10 +10,12 @@ import type { AgentFolder } from "../export/folder";
 import { HistoryWriter } from "../export/history-file";
 import { ACKNOWLEDGED_FILE, IGNORE_FILE } from "../export/ignore-file";
 import { type Capture, decodeCapture } from "../model/capture";
+import type { WorkerUsage } from "../model/cost";
 import type { Attribution, Finding } from "../model/finding";
 import type { ProbeHello, ProbeMessage, ProbeReport, WorkerRequest, WorkerStart } from "../model/messages";
 import { HISTORY_SCHEMA, type HistoryHeader, type Observation } from "../model/observation";
 import { Acknowledgements } from "./acknowledgements";
+import { AgentCosts } from "./agent-cost";
 import { Dictionary } from "./dictionary";
 import { dropsOf } from "./drops";
 import { Findings } from "./findings";
@@ -22,8 +24,10 @@ import type { LifeJournal } from "./life-journal";
 import { LifeWatch } from "./life-watch";
 import type { CaptureOutcome, LiveSamples } from "./live-samples";
 import type { AgentLog } from "./log";
+import { ownUsage } from "./own-usage";
 import type { ProfileExport } from "./profile-export";
 import { Profiles } from "./profiles";
+import { instanceIdOf, type ResourceAttributes, resourceSource } from "./resource";
 import { resumeLife } from "./resume";
 import { type ResumedThread, ServiceThread } from "./service-thread";
 import { findApplicationRoot, SourceNames } from "./source-names";
@@ -51,8 +55,12 @@ export interface PipelineOptions {
   readonly profileExport?: Pick<ProfileExport, "offer" | "drops"> | null;
   /** This life's record for the next ones; null or left out: none. */
   readonly journal?: LifeJournal | null;
+  /** Of all signals; left out: detected for metrics and logs alone. */
+  readonly resource?: () => Promise<ResourceAttributes>;
   readonly processId?: number;
   readonly level?: LevelReader;
+  /** Replaced in tests. */
+  readonly usage?: (meanStackDepth: number | null) => WorkerUsage;
   /** `Telemetry.create`, loaded where metrics or log events have an endpoint; null or left out: none are sent. */
   readonly createTelemetry?: typeof Telemetry.create | null;
   readonly now?: () => number;
@@ -74,6 +82,7 @@ export class Pipeline {
   private readonly windowMillis: number;
   private readonly now: () => number;
   private readonly threads = new Map<number, ServiceThread>();
+  private readonly costs = new AgentCosts();
   private resumedThreads: ReadonlyMap<number, ResumedThread> = new Map();
   private readonly askedForNamesMillis = new Map<number, number>();
   private started = false;
@@ -93,6 +102,7 @@ export class Pipeline {
       horizonMillis: settings.horizonMillis,
       windowMillis: this.windowMillis,
       applicationRoot,
+      knownSiteFunctions: (site, route) => this.lives?.functionsOf(site, route) ?? null,
     });
     const header: HistoryHeader = {
       schema: HISTORY_SCHEMA,
@@ -127,7 +137,7 @@ export class Pipeline {
 
   /** Unique for this life of this process; `service.instance.id` where the environment gives none. */
   private get instanceId(): string {
-    return `${this.options.start.processStartMillis.toString(36)}-${this.processId}`;
+    return instanceIdOf(this.options.start.processStartMillis, this.processId);
   }
 
   private get buildId(): string | null {
@@ -135,16 +145,17 @@ export class Pipeline {
   }
 
   private createTelemetry(): Telemetry | null {
-    const { settings, mainScript, processStartMillis } = this.options.start;
-    const { serviceName, serviceVersion } = settings;
+    const { settings, processStartMillis } = this.options.start;
     const create = this.options.createTelemetry ?? (() => null);
     return create({
       settings,
-      identity: { serviceName, serviceVersion, instanceId: this.instanceId, mainScript },
+      resource: this.options.resource ?? resourceSource(this.options.start, this.processId),
+      folder: this.options.folder,
       detector: this.detector,
       describe: (frame) => this.names.describe(frame),
       described: () => this.names.maps.release(),
       log: this.log,
+      costs: this.costs,
       processStartMillis,
       drops: () => ({
         threads: this.dropped.threads,
@@ -155,6 +166,7 @@ export class Pipeline {
         finding_lines: this.findings.droppedFindings,
         profile_files: this.profiles.droppedProfiles,
         log_lines: this.log.droppedLines,
+        history_lines: this.history?.droppedObservations ?? 0,
         ...this.options.profileExport?.drops(),
       }),
     });
@@ -208,6 +220,11 @@ export class Pipeline {
     }
   }
 
+  /** What this worker has used so far. */
+  usage(): WorkerUsage {
+    return (this.options.usage ?? ownUsage)(this.threads.get(0)?.live?.meanStackDepth ?? null);
+  }
+
   /** The start-up line, when the first report has not come soon enough to bring the interval. */
   tellStart(): void {
     const hello =
@@ -241,6 +258,7 @@ export class Pipeline {
       this.judge({ ...this.outline({ ...last, timeMillis: Math.max(last.timeMillis, this.now()) }), ...gone });
     }
     this.level.forgetThread(number);
+    this.costs.forgetThread(number);
     this.telemetry?.goodbye(number);
   }
 
@@ -249,6 +267,7 @@ export class Pipeline {
     if (thread === null) return;
     const { live, restarted } = thread.lifeOf(report);
     thread.lastReport = { ...report, capture: null };
+    this.costs.report(report);
     this.tellStart();
     thread.absorbRoutes(report);
     const outcome = live.absorb(report, this.decode(report), thread.isLabelled);
@@ -264,6 +283,7 @@ export class Pipeline {
       liveSampleCount: outcome?.liveSampleCount ?? 0,
       liveBytes: outcome?.liveBytes ?? 0,
       labelledRatio: outcome?.labelledRatio ?? null,
+      ...(report.governor === undefined ? {} : { cost: this.costs.total(this.usage()) }),
     });
     this.tellDrops(report, live);
     this.telemetry?.report(report);
@@ -321,7 +341,7 @@ export class Pipeline {
       journal,
       detector: this.detector,
       describe: (frame) => this.names.describe(frame),
-      service: () => this.findingContext().service,
+      context: () => this.findingContext(),
     });
     for (const finding of lives.standing) {
       this.findings.carry(finding);

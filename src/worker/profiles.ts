@@ -48,7 +48,7 @@ export class Profiles {
     const builder = new ProfileBuilder();
     for (const life of lives) {
       life.forEach((node, kind, route, size) => {
-        builder.add(node, kind, route, size, life.intervalBytes);
+        builder.add(node, kind, route, size, life.intervalBytes, { id: life.thread, name: life.threadName });
       });
     }
     const times = {

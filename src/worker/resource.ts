@@ -2,6 +2,7 @@
  * Runs on the agent's worker thread. Owns the resource that every signal carries: who this process is. Must not send
  * command lines: an argument may be a secret, and the worker's own would be wrong.
  */
+import type { WorkerStart } from "../model/messages";
 import type { AttributeValue, ResourceDetector, ResourcesModule } from "./sdk-modules";
 import { AGENT_VERSION } from "./version";
 
@@ -14,6 +15,45 @@ export interface ResourceIdentity {
   /** Used when OTEL_RESOURCE_ATTRIBUTES brings no `service.instance.id`. */
   readonly instanceId: string;
   readonly mainScript: string | null;
+}
+
+/** Unique for this life of this process. */
+export function instanceIdOf(processStartMillis: number, processId: number): string {
+  return `${processStartMillis.toString(36)}-${processId}`;
+}
+
+/** Who this process is, by its settings. */
+export function identityOf(start: WorkerStart, processId: number = process.pid): ResourceIdentity {
+  const { settings, processStartMillis, mainScript } = start;
+  const { serviceName, serviceVersion } = settings;
+  return { serviceName, serviceVersion, instanceId: instanceIdOf(processStartMillis, processId), mainScript };
+}
+
+/**
+ * The one resource of all signals, detected when it is first asked for. Never rejects: without the SDK's packages it is
+ * what the settings know.
+ */
+export function resourceSource(start: WorkerStart, processId: number = process.pid): () => Promise<ResourceAttributes> {
+  let detected: Promise<ResourceAttributes> | null = null;
+  return () => {
+    detected ??= detect(start, processId);
+    return detected;
+  };
+}
+
+async function detect(start: WorkerStart, processId: number): Promise<ResourceAttributes> {
+  const identity = identityOf(start, processId);
+  try {
+    const { SdkModules } = await import("./sdk-modules.js");
+    return await detectResource(new SdkModules().resources, identity);
+  } catch {
+    return {
+      ...ownAttributes(identity),
+      "process.pid": processId,
+      ...start.settings.resourceAttributes,
+      ...service(identity),
+    };
+  }
 }
 
 /** A detector that waits for the network or a disk must not hold back what we have to say. */
@@ -47,14 +87,14 @@ export async function detectResource(
 }
 
 function ownDetector(identity: ResourceIdentity): ResourceDetector {
+  return { detect: () => ({ attributes: ownAttributes(identity) }) };
+}
+
+function ownAttributes(identity: ResourceIdentity): Record<string, string> {
   return {
-    detect: () => ({
-      attributes: {
-        "service.instance.id": identity.instanceId,
-        "telemetry.distro.name": "leak-agent",
-        "telemetry.distro.version": AGENT_VERSION,
-      },
-    }),
+    "service.instance.id": identity.instanceId,
+    "telemetry.distro.name": "leak-agent",
+    "telemetry.distro.version": AGENT_VERSION,
   };
 }
 

@@ -1,6 +1,7 @@
 /**
- * Runs on the agent's worker thread. Owns loading `@opentelemetry/sdk-node` and the packages it brings along. Nothing here
- * is loaded before it is called: the SDK takes half a second and 20 MB. Types are the parts that 0.223 and 0.301 share.
+ * Runs on the agent's worker thread. Owns loading the parts of `@opentelemetry/sdk-node` that the agent uses: resources,
+ * metrics, logs and the OTLP encoders, half of the whole in time and memory. Loads nothing before it is called, registers
+ * no global. Types are the parts that 0.223 and 0.301 share.
  */
 import { createRequire } from "node:module";
 
@@ -58,10 +59,6 @@ export interface MetricProducer {
   collect(): Promise<CollectionResult>;
 }
 
-export interface MetricExporter extends Exporter<unknown> {
-  selectAggregationTemporality?(instrumentType: string): number;
-}
-
 export interface LogRecord {
   readonly eventName: string;
   readonly timestamp: number;
@@ -69,11 +66,6 @@ export interface LogRecord {
   readonly severityText: string;
   readonly body: unknown;
   readonly attributes: Attributes;
-}
-
-interface Flushable {
-  forceFlush(): Promise<void>;
-  shutdown(): Promise<void>;
 }
 
 export interface SdkResource {
@@ -97,62 +89,48 @@ export interface ResourcesModule {
   readonly processDetector: ResourceDetector;
 }
 
+/** A reader of metrics or a processor of log records. */
+export interface Flushable {
+  forceFlush(): Promise<void>;
+  shutdown(): Promise<void>;
+}
+
 export interface MetricsModule {
+  readonly MeterProvider: new (options: { resource: SdkResource; readers: readonly Flushable[] }) => Flushable;
   readonly PeriodicExportingMetricReader: new (options: {
-    exporter: MetricExporter;
+    exporter: Exporter<unknown>;
     exportIntervalMillis: number;
     exportTimeoutMillis: number;
     metricProducers: readonly MetricProducer[];
   }) => Flushable;
   readonly DataPointType: { readonly HISTOGRAM: number; readonly GAUGE: number; readonly SUM: number };
   readonly AggregationTemporality: { readonly DELTA: number; readonly CUMULATIVE: number };
-  readonly InstrumentType: { readonly OBSERVABLE_COUNTER: string; readonly HISTOGRAM: string };
+}
+
+export interface Logger {
+  emit(record: LogRecord): void;
 }
 
 export interface LogsModule {
-  readonly BatchLogRecordProcessor: new (options: {
-    exporter: Exporter<readonly unknown[]>;
-    scheduledDelayMillis: number;
-    maxQueueSize: number;
-  }) => Flushable;
+  readonly LoggerProvider: new (options: {
+    resource: SdkResource;
+    processors: readonly Flushable[];
+  }) => Flushable & { getLogger(name: string, version: string): Logger };
+  readonly SimpleLogRecordProcessor: new (options: { exporter: Exporter<readonly unknown[]> }) => Flushable;
 }
 
-export interface LogsApi {
-  getLogger(name: string, version: string): { emit(record: LogRecord): void };
-  disable(): void;
+/** From the SDK's data to an `Export<Signal>ServiceRequest`, not compressed. */
+export interface Serializer<T> {
+  serializeRequest(items: T): Uint8Array | undefined;
 }
 
-export interface DiagLogger {
-  error(message: string, ...details: unknown[]): void;
-  warn(message: string, ...details: unknown[]): void;
-  info(message: string, ...details: unknown[]): void;
-  debug(message: string, ...details: unknown[]): void;
-  verbose(message: string, ...details: unknown[]): void;
+interface TransformerModule {
+  readonly ProtobufMetricsSerializer: Serializer<unknown>;
+  readonly ProtobufLogsSerializer: Serializer<readonly unknown[]>;
 }
 
-export interface NodeSdk {
-  start(): void;
-  shutdown(): Promise<void>;
-}
-
-export type NodeSdkConstructor = new (options: {
-  autoDetectResources: boolean;
-  resource: SdkResource;
-  contextManager: null;
-  textMapPropagator: null;
-  instrumentations: readonly never[];
-  spanProcessors: readonly never[];
-  metricReaders: readonly Flushable[];
-  logRecordProcessors?: readonly Flushable[];
-}) => NodeSdk;
-
-export type OtlpProtocol = "http/protobuf" | "http/json" | "grpc";
-
-const EXPORTER_PACKAGES: Readonly<Record<OtlpProtocol, string>> = {
-  "http/protobuf": "proto",
-  "http/json": "http",
-  grpc: "grpc",
-};
+/** Brings the encoders along; both lines of the SDK depend on it. */
+const LOG_EXPORTER = "@opentelemetry/exporter-logs-otlp-proto";
 
 export class SdkModules {
   private readonly load: NodeJS.Require;
@@ -164,10 +142,6 @@ export class SdkModules {
   constructor(sdkPath: string = require.resolve("@opentelemetry/sdk-node")) {
     // From there its own dependencies resolve, hoisted or not.
     this.load = createRequire(sdkPath);
-  }
-
-  get nodeSdk(): NodeSdkConstructor {
-    return (this.load("@opentelemetry/sdk-node") as { NodeSDK: NodeSdkConstructor }).NodeSDK;
   }
 
   get resources(): ResourcesModule {
@@ -182,37 +156,15 @@ export class SdkModules {
     return this.load("@opentelemetry/sdk-logs") as LogsModule;
   }
 
-  /** The API that the SDK registers itself with: from 0.301 on the logs API is a part of `@opentelemetry/api` 1.10. */
-  get logsApi(): LogsApi {
-    const api = this.load("@opentelemetry/api") as { logs?: LogsApi };
-    return api.logs ?? (this.load("@opentelemetry/api-logs") as { logs: LogsApi }).logs;
+  get metricsSerializer(): Serializer<unknown> {
+    return this.transformer.ProtobufMetricsSerializer;
   }
 
-  /** Takes back what the SDK has registered in this thread, so that another one may. */
-  unregister(): void {
-    this.logsApi.disable();
-    (this.load("@opentelemetry/api") as { metrics: { disable(): void } }).metrics.disable();
+  get logsSerializer(): Serializer<readonly unknown[]> {
+    return this.transformer.ProtobufLogsSerializer;
   }
 
-  /** What the SDK says about itself goes to `logger`; without this call it says nothing. */
-  setDiagLogger(logger: DiagLogger): void {
-    const { diag, DiagLogLevel } = this.load("@opentelemetry/api") as {
-      diag: { setLogger(logger: DiagLogger, options: object): void };
-      DiagLogLevel: { WARN: number };
-    };
-    diag.setLogger(logger, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
-  }
-
-  /** Reads endpoint, headers, TLS files, timeout, compression and temporality from the OTEL_* variables by itself. */
-  metricExporter(protocol: OtlpProtocol): MetricExporter {
-    const name = `@opentelemetry/exporter-metrics-otlp-${EXPORTER_PACKAGES[protocol]}`;
-    return new (this.load(name) as { OTLPMetricExporter: new () => MetricExporter }).OTLPMetricExporter();
-  }
-
-  /** As `metricExporter`. */
-  logExporter(protocol: OtlpProtocol): Exporter<readonly unknown[]> {
-    const name = `@opentelemetry/exporter-logs-otlp-${EXPORTER_PACKAGES[protocol]}`;
-    const { OTLPLogExporter } = this.load(name) as { OTLPLogExporter: new () => Exporter<readonly unknown[]> };
-    return new OTLPLogExporter();
+  protected get transformer(): TransformerModule {
+    return createRequire(this.load.resolve(LOG_EXPORTER))("@opentelemetry/otlp-transformer") as TransformerModule;
   }
 }

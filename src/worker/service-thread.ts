@@ -33,6 +33,10 @@ export class ServiceThread implements ThreadRoutes {
     return this.hello?.labels !== "none";
   }
 
+  get name(): string {
+    return this.hello?.threadName ?? (this.thread === 0 ? "main" : "");
+  }
+
   processIndex(threadRoute: number): number | null {
     const foreign = splitForeignRoute(threadRoute);
     if (foreign !== null) return this.threads.get(foreign.thread)?.processIndex(foreign.routeIndex) ?? null;

@@ -1,43 +1,51 @@
 /**
- * Runs on the agent's worker thread. Owns metrics and log events: the SDK's life, what it is fed, and what it lost. Loads
- * nothing before the first report, and nothing at all without an endpoint; its failure costs these two signals only.
+ * Runs on the agent's worker thread. Owns metrics and log events: the SDK's life, what it is fed, and what was lost. Loads
+ * nothing before the first report, and nothing at all without an endpoint; registers no global of OpenTelemetry's API.
  */
-import type { Settings } from "../config";
+import type { OtlpEndpoint, Settings } from "../config";
 import type { Detector } from "../detector/detector";
 import type { DescribedFrame } from "../detector/finding-record";
-import { describeEndpoint, withoutSecrets } from "../export/otlp-endpoint";
+import type { SpoolFolder } from "../export/spool";
 import type { Finding } from "../model/finding";
 import type { ProbeReport } from "../model/messages";
 import type { Frame } from "../model/observation";
+import type { AgentCosts } from "./agent-cost";
 import { AgentTotals } from "./agent-totals";
-import { CountingExporter, PatientLogExporter } from "./counting-exporter";
 import { findingEvent } from "./finding-event";
 import { LeakMetrics } from "./leak-metrics";
 import type { AgentLog } from "./log";
 import { type MetricBatch, MetricEncoder } from "./metric-batch";
-import { detectResource, type ResourceIdentity } from "./resource";
-import { diagLogger, type SdkListener } from "./sdk-diagnostics";
-import { applyEnvironment, sdkEnvironment } from "./sdk-environment";
-import { type LogRecord, type LogsApi, type MetricProducer, type NodeSdk, SdkModules } from "./sdk-modules";
+import type { ResourceAttributes } from "./resource";
+import {
+  type Flushable,
+  type Logger,
+  type LogRecord,
+  type MetricProducer,
+  type SdkMetric,
+  SdkModules,
+  type SdkResource,
+  type Serializer,
+} from "./sdk-modules";
+import { openDelivery, type SignalDelivery } from "./signal-delivery";
+import { SpooledExporter } from "./spooled-exporter";
 import { AGENT_VERSION } from "./version";
 
 const SCOPE_NAME = "leak-agent";
 /** Findings that come while the SDK is being loaded. */
 const MAX_EARLY_FINDINGS = 100;
-const MAX_LOG_QUEUE = 512;
-/** A finding is news: it does not wait for the metrics' turn. */
-const LOG_DELAY_MILLIS = 1_000;
-/** How often findings that a backend did not take are offered again. */
-const LOG_RETRY_MILLIS = 30_000;
 
 export interface TelemetryOptions {
   readonly settings: Pick<Settings, "otlp">;
-  readonly identity: ResourceIdentity;
+  /** Of all signals; never rejects. */
+  readonly resource: () => Promise<ResourceAttributes>;
+  /** Where what waits for the backend lies; null: in memory. */
+  readonly folder: SpoolFolder | null;
   readonly detector: Pick<Detector, "tally" | "summary">;
   readonly describe: (frame: Frame) => DescribedFrame;
   /** Called when a reading has described what it wanted: what that took can be let go. */
   readonly described?: () => void;
   readonly log: Pick<AgentLog, "info" | "warn" | "warnOnce">;
+  readonly costs: AgentCosts;
   readonly processStartMillis: number;
   /** Totals of what other parts dropped, by reason. */
   readonly drops: () => Readonly<Record<string, number>>;
@@ -54,16 +62,14 @@ export class Telemetry {
   private readonly now: () => number;
   private state: State = "idle";
   private started: Promise<void> = Promise.resolve();
-  private sdk: NodeSdk | null = null;
-  private flushables: { forceFlush(): Promise<void> }[] = [];
-  private metricExporter: CountingExporter<unknown> | null = null;
-  private logExporter: PatientLogExporter | null = null;
-  private modules: SdkModules | null = null;
-  private logger: ReturnType<LogsApi["getLogger"]> | null = null;
+  private providers: Flushable[] = [];
+  private readonly deliveries: SignalDelivery[] = [];
+  private readonly exporters: { readonly failedCount: number }[] = [];
+  private logger: Logger | null = null;
   private early: LogRecord[] = [];
   private droppedFindings = 0;
   private droppedSeries = 0;
-  private readonly rejected = { data_points: 0, log_records: 0 };
+  private failedReadings = 0;
 
   /** @returns null when neither metrics nor logs go anywhere. */
   static create(options: TelemetryOptions): Telemetry | null {
@@ -73,12 +79,13 @@ export class Telemetry {
 
   private constructor(private readonly options: TelemetryOptions) {
     this.now = options.now ?? Date.now;
-    const { detector, describe, processStartMillis } = options;
+    const { detector, describe, costs, processStartMillis } = options;
     if (options.settings.otlp.metrics !== null) detector.tally(); // It counts from here on, also what a history brings.
     this.metrics = new LeakMetrics({
       detector,
       describe,
       totals: this.totals,
+      costs,
       processStartMillis,
       workerStartMillis: this.now(),
     });
@@ -111,24 +118,19 @@ export class Telemetry {
   /** Sends what there is now. Never rejects. @param timeoutMillis longest it may take. */
   async flush(timeoutMillis: number): Promise<void> {
     if (this.state === "idle") this.start();
-    await this.within(
-      timeoutMillis,
-      this.started.then(() =>
-        Promise.all([...this.flushables.map((flushable) => flushable.forceFlush()), this.logExporter?.retry()]),
-      ),
-    );
+    await this.within(timeoutMillis, () => this.providers.map((provider) => provider.forceFlush()));
   }
 
-  /** Sends what there is, and ends. Never rejects. */
+  /**
+   * Puts the last reading into the spool, sends what the backend takes now, and ends: where it is known to be away, nothing
+   * is tried. Never rejects.
+   */
   async close(timeoutMillis: number): Promise<void> {
     if (this.state === "closed") return;
-    await this.within(
-      timeoutMillis,
-      this.started.then(() => this.sdk?.shutdown()),
-    );
+    await this.within(timeoutMillis, () => this.providers.map((provider) => provider.shutdown()));
     this.state = "closed";
     this.logger = null;
-    this.modules?.unregister();
+    for (const delivery of this.deliveries) delivery.close();
   }
 
   private start(): void {
@@ -143,66 +145,77 @@ export class Telemetry {
   }
 
   private async load(): Promise<void> {
-    const { settings, identity } = this.options;
-    const { otlp } = settings;
+    const { otlp } = this.options.settings;
     const modules = this.options.modules?.() ?? new SdkModules();
-    // biome-ignore lint/style/noProcessEnv: written, not read: this thread's own copy, which the exporters read
-    applyEnvironment(sdkEnvironment(otlp), process.env);
-    const attributes = await detectResource(modules.resources, identity);
-    modules.setDiagLogger(diagLogger(this.sdkListener()));
-    const { nodeSdk: NodeSdk } = modules;
-    const metricReaders = otlp.metrics === null ? [] : [this.metricReader(modules)];
-    const logRecordProcessors = otlp.logs === null ? [] : [this.logProcessor(modules)];
-    const sdk = new NodeSdk({
-      autoDetectResources: false,
-      resource: modules.resources.resourceFromAttributes(attributes),
-      contextManager: null,
-      textMapPropagator: null,
-      instrumentations: [],
-      spanProcessors: [],
-      metricReaders,
-      logRecordProcessors,
-    });
-    sdk.start();
-    this.sdk = sdk;
-    this.flushables = [...metricReaders, ...logRecordProcessors];
+    const resource = modules.resources.resourceFromAttributes(await this.options.resource());
+    if (otlp.metrics !== null) {
+      const delivery = await this.open("metrics", otlp.metrics, otlp.metricsTemporality === "cumulative");
+      this.providers.push(this.metricProvider(modules, resource, delivery));
+    }
+    if (otlp.logs !== null) this.startLogs(modules, resource, await this.open("logs", otlp.logs, false));
     this.state = "running";
-    this.modules = modules;
-    if (otlp.logs !== null) this.emitEarly(modules.logsApi.getLogger(SCOPE_NAME, AGENT_VERSION));
   }
 
-  private metricReader(modules: SdkModules): { forceFlush(): Promise<void>; shutdown(): Promise<void> } {
-    const { otlp } = this.options.settings;
+  private async open(
+    signal: "metrics" | "logs",
+    endpoint: OtlpEndpoint,
+    isNewestOnly: boolean,
+  ): Promise<SignalDelivery> {
+    const { settings, folder, log, processStartMillis } = this.options;
+    const place = { settings: settings.otlp, folder, log, processStartMillis };
+    const delivery = await openDelivery(signal, endpoint, place, isNewestOnly);
+    this.deliveries.push(delivery);
+    return delivery;
+  }
+
+  private metricProvider(modules: SdkModules, resource: SdkResource, delivery: SignalDelivery): Flushable {
+    const { exportIntervalMillis, metricsTemporality } = this.options.settings.otlp;
     const { metrics } = modules;
-    const exporter = modules.metricExporter(otlp.metrics?.protocol ?? "http/protobuf");
-    const temporality = (instrument: string): number =>
-      exporter.selectAggregationTemporality?.(instrument) ?? metrics.AggregationTemporality.CUMULATIVE;
+    const { CUMULATIVE, DELTA } = metrics.AggregationTemporality;
     const encoder = new MetricEncoder(metrics, {
-      sum: temporality(metrics.InstrumentType.OBSERVABLE_COUNTER),
-      histogram: temporality(metrics.InstrumentType.HISTOGRAM),
+      sum: metricsTemporality === "delta" ? DELTA : CUMULATIVE,
+      histogram: metricsTemporality === "cumulative" ? CUMULATIVE : DELTA,
     });
-    const counting = new CountingExporter<unknown>(exporter, () => 1, this.teller("metrics"));
-    this.metricExporter = counting;
-    return new metrics.PeriodicExportingMetricReader({
-      exporter: counting,
-      exportIntervalMillis: otlp.exportIntervalMillis,
-      exportTimeoutMillis: Math.min(
-        otlp.exportIntervalMillis,
-        otlp.metrics?.timeoutMillis ?? otlp.exportIntervalMillis,
-      ),
+    const exporter = this.exporter("metrics", modules.metricsSerializer, delivery);
+    const reader = new metrics.PeriodicExportingMetricReader({
+      exporter,
+      exportIntervalMillis,
+      exportTimeoutMillis: exportIntervalMillis,
       metricProducers: [this.producer(encoder)],
     });
+    return new metrics.MeterProvider({ resource, readers: [reader] });
+  }
+
+  private exporter<T>(signal: string, serializer: Serializer<T>, delivery: SignalDelivery): SpooledExporter<T> {
+    const exporter = new SpooledExporter(serializer, delivery, (error) => this.tellBug(signal, error));
+    this.exporters.push(exporter);
+    return exporter;
+  }
+
+  private tellBug(signal: string, error: unknown): void {
+    const why = error instanceof Error ? error.message : String(error);
+    this.options.log.warnOnce(`encode ${signal}`, "ERR_LEAK_AGENT_INTERNAL", `${signal} cannot be encoded: ${why}`);
   }
 
   private producer(encoder: MetricEncoder): MetricProducer {
     return {
       collect: async () => {
         const nowMillis = this.now();
-        const metrics = encoder.encode(this.read(nowMillis), nowMillis);
+        const metrics = this.encoded(encoder, nowMillis);
         const scope = { name: SCOPE_NAME, version: AGENT_VERSION };
         return { resourceMetrics: { resource: null, scopeMetrics: [{ scope, metrics }] }, errors: [] };
       },
     };
+  }
+
+  private encoded(encoder: MetricEncoder, nowMillis: number): SdkMetric[] {
+    try {
+      return encoder.encode(this.read(nowMillis), nowMillis);
+    } catch (error) {
+      this.tellBug("metrics", error);
+      this.failedReadings++;
+      return [];
+    }
   }
 
   private read(nowMillis: number): MetricBatch {
@@ -216,27 +229,21 @@ export class Telemetry {
 
   private ownDrops(): Record<string, number> {
     return {
-      metric_exports: this.metricExporter?.counts.lost ?? 0,
-      metric_points: this.rejected.data_points,
-      metric_series: this.droppedSeries,
-      finding_events: this.droppedFindings + (this.logExporter?.counts.lost ?? 0) + this.rejected.log_records,
+      ...Object.assign({}, ...this.deliveries.map((delivery) => delivery.drops())),
+      metrics_series: this.droppedSeries,
+      logs_not_started: this.droppedFindings,
+      not_encoded: this.failedReadings + this.exporters.reduce((sum, exporter) => sum + exporter.failedCount, 0),
       tallied_samples: this.options.detector.tally().droppedCount,
     };
   }
 
-  private logProcessor(modules: SdkModules): { forceFlush(): Promise<void>; shutdown(): Promise<void> } {
-    const { otlp } = this.options.settings;
-    const exporter = new PatientLogExporter(
-      modules.logExporter(otlp.logs?.protocol ?? "http/protobuf"),
-      this.teller("logs"),
-    );
-    this.logExporter = exporter;
-    setInterval(() => void exporter.retry(), LOG_RETRY_MILLIS).unref();
-    return new modules.logs.BatchLogRecordProcessor({
-      exporter,
-      scheduledDelayMillis: LOG_DELAY_MILLIS,
-      maxQueueSize: MAX_LOG_QUEUE,
-    });
+  /** Each finding is in the spool when `emit` returns: nothing of it waits in memory. */
+  private startLogs(modules: SdkModules, resource: SdkResource, delivery: SignalDelivery): void {
+    const { LoggerProvider, SimpleLogRecordProcessor } = modules.logs;
+    const exporter = this.exporter("logs", modules.logsSerializer, delivery);
+    const provider = new LoggerProvider({ resource, processors: [new SimpleLogRecordProcessor({ exporter })] });
+    this.providers.push(provider);
+    this.emitEarly(provider.getLogger(SCOPE_NAME, AGENT_VERSION));
   }
 
   private keepEarly(record: LogRecord): void {
@@ -247,59 +254,22 @@ export class Telemetry {
     this.early.push(record);
   }
 
-  private emitEarly(logger: ReturnType<LogsApi["getLogger"]>): void {
+  private emitEarly(logger: Logger): void {
     this.logger = logger;
     for (const record of this.early) logger.emit(record);
     this.early = [];
   }
 
-  /** Tells when a signal's export begins to fail, and when it works again; not each time. */
-  private teller(signal: "metrics" | "logs"): (problem: string | null) => void {
-    const endpoint = this.options.settings.otlp[signal];
-    const where = endpoint === null ? "the backend" : describeEndpoint(endpoint);
-    let isFailing = false;
-    return (problem) => {
-      if ((problem !== null) === isFailing) return;
-      isFailing = problem !== null;
-      if (problem === null) this.options.log.info(`${where} takes ${signal} again`);
-      else
-        this.options.log.warn("ERR_LEAK_AGENT_EXPORT", `${where} does not take ${signal}: ${this.clean(problem)}`, {
-          signal,
-        });
-    };
-  }
-
-  private sdkListener(): SdkListener {
-    const { log } = this.options;
-    const code = "ERR_LEAK_AGENT_EXPORT";
-    return {
-      rejected: (kind, count, reason) => {
-        this.rejected[kind] += count;
-        log.warnOnce(
-          `rejected ${kind}`,
-          code,
-          `the backend left out ${count} ${kind.replace("_", " ")}: ${this.clean(reason)}; told once`,
-        );
-      },
-      said: (line) => log.warnOnce(`otel ${line.slice(0, 60)}`, code, `OpenTelemetry SDK: ${this.clean(line)}`),
-    };
-  }
-
-  private clean(text: string): string {
-    const { metrics, logs } = this.options.settings.otlp;
-    return [metrics, logs].reduce(
-      (line, endpoint) => (endpoint === null ? line : withoutSecrets(line, endpoint)),
-      text,
-    );
-  }
-
-  private async within(timeoutMillis: number, work: Promise<unknown>): Promise<void> {
+  /** First `work`, which fills the spool, then as much of the spool as the backend takes now. */
+  private async within(timeoutMillis: number, work: () => Promise<void>[]): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<void>((done) => {
       timer = setTimeout(done, timeoutMillis);
     });
-    // A failed export has been told and counted by its exporter.
-    await Promise.race([work.catch(() => {}), patience]);
+    const done = this.started
+      .then(() => Promise.allSettled(work()))
+      .then(() => Promise.all(this.deliveries.map((delivery) => delivery.flush())));
+    await Promise.race([done, patience]);
     clearTimeout(timer);
   }
 }

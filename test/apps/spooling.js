@@ -10,7 +10,7 @@ const [path, sizeText] = process.argv.slice(2);
 
 const spool = new Spool({
   signal: "profiles",
-  folder: { path, open: () => true },
+  folder: { path, open: () => true, worked: () => {}, fail: () => {} },
   limitBytes: 1 << 30,
   maxAgeMillis: 3_600_000,
   identity: currentProcess(Date.now()),

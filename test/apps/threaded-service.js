@@ -8,4 +8,4 @@ const server = whenServed(async () => {
   await Promise.all(workers.map((worker) => worker.terminate()));
   closeServer(server);
 });
-for (let i = 0; i < 2; i++) workers.push(new Worker(BUSY_WORKER, { eval: true }));
+for (let i = 0; i < 2; i++) workers.push(new Worker(BUSY_WORKER, { eval: true, name: `pool-${i}` }));

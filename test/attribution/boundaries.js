@@ -329,39 +329,51 @@ boundaries.mixed = {
   },
 };
 
+/** Keeps in the callbacks that undici makes from the socket. */
+function dispatch(pool, keep) {
+  return new Promise((resolve, reject) => {
+    const done = () => {
+      keep();
+      resolve();
+    };
+    const heard = () => {
+      keep();
+      return true;
+    };
+    pool.dispatch(
+      { path: "/", method: "GET" },
+      {
+        // Both of undici's interfaces.
+        onConnect() {},
+        onHeaders: () => true,
+        onData: heard,
+        onComplete: done,
+        onError: reject,
+        onRequestStart() {},
+        onResponseStart() {},
+        onResponseData: keep,
+        onResponseEnd: done,
+        onResponseError: (_controller, error) => reject(error),
+      },
+    );
+  }).then(keep);
+}
+
 /** Rows whose allocations happen outside the request's own context or after its end, and what is right for them. */
 boundaries.elsewhere = {
-  /** A pooled socket calls back in the context of the request that opened it. */
-  "undici warm pool": Object.assign(
-    (keep, { undiciPool }) =>
-      new Promise((resolve, reject) => {
-        undiciPool.dispatch(
-          { path: "/", method: "GET" },
-          {
-            onConnect() {},
-            onHeaders: () => true,
-            onData() {
-              keep();
-              return true;
-            },
-            onComplete() {
-              keep();
-              resolve();
-            },
-            onError: reject,
-            onRequestStart() {},
-            onResponseStart() {},
-            onResponseData: keep,
-            onResponseEnd() {
-              keep();
-              resolve();
-            },
-            onResponseError: (_controller, error) => reject(error),
-          },
-        );
-      }).then(keep),
-    { rightKinds: ["request", "background-of"], mayNameAnotherRoute: true },
-  ),
+  /** Node calls back from a pooled socket in the context of the request that opened it. */
+  "pooled socket": (keep, { linePool }) => linePool.ask(keep),
+  /** Several requests wait on one socket at once: whose answer comes cannot be told, so it is nobody's. */
+  "shared socket": Object.assign((keep, { sharedLine }) => sharedLine.ask(keep), {
+    rightKinds: ["request", "background", "startup"],
+    mayNameAnotherRoute: true,
+  }),
+  "undici warm pool": (keep, { undiciPool }) => dispatch(undiciPool, keep),
+  /** What waits in undici's own queue is begun in the context of the request whose socket became free. */
+  "undici full pool": Object.assign((keep, { undiciFullPool }) => dispatch(undiciFullPool, keep), {
+    rightKinds: ["request", "background-of"],
+    mayNameAnotherRoute: true,
+  }),
   "after the response": Object.assign(
     async (keep, { answer }) => {
       await answer();

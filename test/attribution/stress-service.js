@@ -5,6 +5,7 @@
 "use strict";
 const http = require("node:http");
 const { boundaries } = require("./boundaries");
+const { LineClient, LinePool, startLineServer } = require("./line-client");
 const { ReportReader } = require("./report-reader");
 
 const ROUTES = ["a", "b", "c", "d"];
@@ -57,7 +58,11 @@ async function main() {
   await new Promise((resolve) => upstream.listen(0, "127.0.0.1", resolve));
   const upstreamPort = upstream.address().port;
   const { Pool } = await import("undici");
-  const undiciPool = new Pool(`http://127.0.0.1:${upstreamPort}`, { connections: 4 });
+  const undiciPool = new Pool(`http://127.0.0.1:${upstreamPort}`, { connections: CONCURRENCY });
+  const undiciFullPool = new Pool(`http://127.0.0.1:${upstreamPort}`, { connections: 4 });
+  const linePort = await startLineServer();
+  const linePool = new LinePool(linePort, 4);
+  const sharedLine = new LineClient(linePort);
   const random = seeded(7);
 
   const server = http.createServer(async (request, response) => {
@@ -67,7 +72,17 @@ async function main() {
       response.end("done");
       return closed;
     };
-    await row.cross(keep, { upstreamPort, undiciPool, random, answer, request, response });
+    await row.cross(keep, {
+      upstreamPort,
+      undiciPool,
+      undiciFullPool,
+      linePool,
+      sharedLine,
+      random,
+      answer,
+      request,
+      response,
+    });
     if (!row.cross.answersItself) answer();
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -34,6 +34,8 @@ function retryInfo(seconds) {
 class FakeCollector {
   /** Decoded bodies that were taken, in order; the same body may come twice. */
   received = [];
+  /** The path of each of these bodies: which signal it is of. */
+  paths = [];
   requests = [];
   /** (request number from 1, headers) => an answer of `HTTP_ANSWERS` or `GRPC_ANSWERS`, or a function. */
   behave = () => "ok";
@@ -83,12 +85,14 @@ class FakeCollector {
 
   async post(request, response) {
     response.on("error", () => {});
-    const number = this.note(request.headers);
-    const answer = this.behave(number, request.headers);
+    const headers = { ...request.headers, ":path": request.url };
+    const number = this.note(headers);
+    const answer = this.behave(number, headers);
     if (answer === "reset-request") return request.once("data", () => request.socket.destroy());
     const body = await collect(request).catch(() => null);
     if (body === null) return;
-    const take = () => this.received.push(request.headers["content-encoding"] === "gzip" ? gunzipSync(body) : body);
+    const isGzip = request.headers["content-encoding"] === "gzip";
+    const take = () => this.keep(request.url, isGzip ? gunzipSync(body) : body);
     if (typeof answer === "function") return answer(response, take);
     HTTP_ANSWERS[answer](response, take);
   }
@@ -101,9 +105,14 @@ class FakeCollector {
     const body = await collect(stream).catch(() => null);
     if (body === null || stream.destroyed) return;
     const message = body.subarray(5, 5 + body.readUInt32BE(1));
-    const take = () => this.received.push(body[0] === 1 ? gunzipSync(message) : message);
+    const take = () => this.keep(headers[":path"], body[0] === 1 ? gunzipSync(message) : message);
     if (typeof answer === "function") return answer(stream, take);
     GRPC_ANSWERS[answer](stream, take);
+  }
+
+  keep(path, body) {
+    this.received.push(body);
+    this.paths.push(path);
   }
 
   note(headers) {

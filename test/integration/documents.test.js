@@ -17,7 +17,7 @@ function documents() {
 }
 
 test("the README's settings table is the list in src/config.ts", () => {
-  const rows = README.split("\n").filter((line) => /^\| `(LEAK_AGENT|OTEL)_/.test(line));
+  const rows = README.split("\n").filter((line) => /^\| `(LEAK_AGENT|OTEL|NODE)_/.test(line));
   const expected = SETTINGS.map(({ name, default: value, meaning }) => {
     const shown = value === "" ? "" : `\`${value}\``;
     return `| \`${name}\` | ${shown} | ${meaning} |`;

@@ -6,7 +6,7 @@ const test = require("node:test");
 const { PRELOAD, ROOT, Service } = require("../harness/service");
 
 const ALLOWED = [
-  /^dist\/(preload|index|config|otlp-config|setting-reader|errors|native)\.js$/,
+  /^dist\/(preload|index|off-switch|config|otlp-config|setting-reader|errors|native)\.js$/,
   /^dist\/(model|probe)\/[a-z0-9-/]+\.js$/,
   /^node_modules\/@opentelemetry\/api\/build\/src\/[A-Za-z0-9-/]+\.js$/,
   /^node_modules\/node-gyp-build\/(index|node-gyp-build)\.js$/,
@@ -34,10 +34,9 @@ test("the main thread loads the probe and @opentelemetry/api, nothing else", asy
   );
 });
 
-test("switched off, no engine is loaded", async () => {
-  const loaded = await loadedModules({ LEAK_AGENT_ENABLED: "0" });
-  assert.deepEqual(
-    loaded.filter((file) => /\.node$|node-gyp-build|pprof\/out/.test(file)),
-    [],
-  );
-});
+for (const value of ["0", "false", " FALSE "]) {
+  test(`switched off with ${JSON.stringify(value)}, nothing but the switch itself is loaded`, async () => {
+    const loaded = await loadedModules({ LEAK_AGENT_ENABLED: value });
+    assert.deepEqual(loaded.sort(), ["dist/off-switch.js", "dist/preload.js"]);
+  });
+}

@@ -15,6 +15,7 @@ const { createSender } = require("../../dist/export/otlp-sender");
 const { Spool } = require("../../dist/export/spool");
 const { currentProcess } = require("../../dist/export/spool-lives");
 const { FakeCollector } = require("../harness/fake-collector");
+const { ProfilesRequest } = require("../harness/otlp-profiles-decoder");
 const { APPS, PRELOAD, Service, filesBelow, temporaryFolder } = require("../harness/service");
 
 const PROTOCOLS = ["http/protobuf", "grpc"];
@@ -47,7 +48,7 @@ class Life {
     );
     life.spool = new Spool({
       signal: "profiles",
-      folder: { path: folder, open: () => existsSync(folder) },
+      folder: { path: folder, open: () => existsSync(folder), worked: () => {}, fail: () => {} },
       limitBytes,
       maxAgeMillis: 6 * 3_600_000,
       identity: currentProcess(nowMillis),
@@ -318,6 +319,77 @@ for (const protocol of PROTOCOLS) {
       [],
     );
     assert.ok(!builtins.includes("http2"), "no HTTP/2 on the main thread");
+  });
+}
+
+test("samples of the service's worker threads bear the thread's number and name", async (context) => {
+  const collector = await collectorFor(context, "http/protobuf");
+  const service = new Service(["-r", PRELOAD, join(APPS, "threaded-service.js")], {
+    env: { ...QUIET, LEAK_AGENT_DIR: temporaryFolder(context), OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
+  });
+  context.after(() => service.stop());
+  /** thread.id -> thread.name, of everything that has arrived. */
+  const threads = () => {
+    const named = new Map();
+    for (const request of collector.received.map((body) => new ProfilesRequest(body))) {
+      for (const { attributeIndices } of request.profile("inuse_space").samples) {
+        const attributes = request.attributes(attributeIndices);
+        named.set(attributes["thread.id"], attributes["thread.name"]);
+      }
+    }
+    return named;
+  };
+  // The main thread is found by its number 0; the agent's own thread is none of the service's.
+  await service.until(() => threads().size >= 2, "samples of two threads");
+  const knowsNames = typeof require("node:worker_threads").threadName === "string";
+  for (const [id, name] of threads()) {
+    if (id === 0) assert.equal(name, "main");
+    else if (knowsNames) assert.match(name, /^pool-[01]$/);
+    else assert.equal(name, undefined, "this Node does not tell a thread's name");
+  }
+});
+
+test("a service with an SDK of its own on the same variables keeps its globals, and both export", async (context) => {
+  const collector = await collectorFor(context, "http/protobuf");
+  const service = new Service(["-r", PRELOAD, join(APPS, "own-sdk-service.js")], {
+    env: {
+      ...QUIET,
+      LEAK_AGENT_DIR: temporaryFolder(context),
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_METRICS_EXPORTER: "otlp",
+      OTEL_LOGS_EXPORTER: "otlp",
+      OTEL_METRIC_EXPORT_INTERVAL: "500",
+      OTEL_METRIC_EXPORT_TIMEOUT: "400",
+    },
+  });
+  context.after(() => service.stop());
+  const arrived = (name) => collector.received.some((body) => body.includes(name));
+  await service.until(() => arrived("own.requests") && arrived("leak_agent.samples"), "both sent metrics");
+  service.say("leave");
+  const { code, stdout } = await service.ended;
+  assert.equal(code, 0);
+  const { isStillOwn, complaints } = JSON.parse(/^own (.*)$/m.exec(stdout)[1]);
+  assert.ok(isStillOwn, "the meter provider is the service's");
+  assert.deepEqual(complaints, [], "nobody was there before it");
+  const mixed = collector.received.filter((body) => body.includes("own.requests") && body.includes("leak_agent."));
+  assert.deepEqual(mixed, [], "each in a request of its own");
+});
+
+for (const [name, env] of [
+  ["OTEL_SDK_DISABLED", { OTEL_SDK_DISABLED: "true" }],
+  [
+    "none for every signal",
+    { OTEL_PROFILES_EXPORTER: "none", OTEL_METRICS_EXPORTER: "none", OTEL_LOGS_EXPORTER: "none" },
+  ],
+]) {
+  test(`${name}: nothing is exported, loaded or spooled; the folder has everything`, async (context) => {
+    const collector = await collectorFor(context, "http/protobuf");
+    const folder = temporaryFolder(context);
+    const service = startService(context, folder, { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, ...env });
+    await service.until(() => filesBelow(folder).some((file) => /profile-/.test(file)), "a profile was written");
+    service.say("leave");
+    await service.ended;
+    assert.deepEqual([collector.requests.length, readdirSync(folder).includes("spool")], [0, false]);
   });
 }
 

@@ -5,7 +5,8 @@ const { join } = require("node:path");
 const test = require("node:test");
 const { engineChecks } = require("../../../dist/cli/doctor-engine");
 const { exportCheck } = require("../../../dist/cli/doctor-export");
-const { checkNode } = require("../../../dist/cli/doctor-folder");
+const { checkFolder, checkNode } = require("../../../dist/cli/doctor-folder");
+const { smallDisk } = require("../../harness/small-disk");
 const { fieldsOf, startReceiver } = require("../worker/otlp-receiver");
 const { runCli, temporaryFolder } = require("./fixtures");
 
@@ -59,10 +60,25 @@ test("each thing that is wrong is a problem with its fix", async (context) => {
     [
       ["configuration", "did you mean LEAK_AGENT_HORIZON?"],
       ["configuration", "write one of auto, native, pprof; using the default, auto"],
-      ["folder", "set LEAK_AGENT_DIR to a folder this user can write; in a container, to a mounted volume"],
+      ["folder", "set LEAK_AGENT_DIR to a folder this user can write (in a container: a mounted volume)"],
     ],
   );
   assert.equal(checks.find(({ check }) => check === "labels").state, "warning");
+});
+
+test("a full disk and a read-only one are told apart", (context) => {
+  const disk = smallDisk(context);
+  const settings = { directory: join(disk.path, "agent"), directoryLimitBytes: 8 * 1024 * 1024 };
+  assert.notEqual(checkFolder(settings).state, "problem");
+  disk.fill();
+  const full = checkFolder(settings);
+  assert.deepEqual([full.state, /disk is full/.test(full.message)], ["problem", true]);
+  assert.match(full.fix, /free some space there, lower LEAK_AGENT_DIR_MAX_MB/);
+  disk.empty();
+  disk.makeReadOnly();
+  const readOnly = checkFolder(settings);
+  assert.deepEqual([readOnly.state, /read-only/.test(readOnly.message)], ["problem", true]);
+  assert.match(readOnly.fix, /LEAK_AGENT_DIR to a folder this user can write/);
 });
 
 test("a switched-off agent is a warning", async (context) => {
@@ -184,7 +200,7 @@ test("every way a backend can be out of reach has its own advice", () => {
   assert.match(fixOf("DEPTH_ZERO_SELF_SIGNED_CERT"), /OTEL_EXPORTER_OTLP_CERTIFICATE/);
   assert.match(fixOf("EPROTO"), /https against http/);
   assert.match(fixOf("gRPC UNIMPLEMENTED"), /OTEL_METRICS_EXPORTER=none/);
-  assert.match(fixOf("HTTP 503"), /retry/);
+  assert.match(fixOf("HTTP 503"), /tries again by itself/);
   const partial = exportCheck("metrics", endpoint, { kind: "partial", rejectedCount: 1, reason: "no" });
   assert.equal(partial.state, "problem");
 });

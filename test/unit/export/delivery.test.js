@@ -90,6 +90,14 @@ test("what is handed in arrives, once and in order", async () => {
   assert.deepEqual([delivery.waitingCount, told], [0, []]);
 });
 
+test("what is handed in while the look into an empty spool ends is sent at once", async () => {
+  const delivery = start();
+  delivery.start();
+  enqueue(delivery, "a");
+  await delivery.flush();
+  assert.deepEqual(sent, ["a"]);
+});
+
 test("an outage: 1, 2, 4 s between attempts, one line, then all of it at once and one line", async () => {
   const delivery = start();
   outcomes = [DOWN, DOWN, DOWN];
@@ -107,7 +115,7 @@ test("an outage: 1, 2, 4 s between attempts, one line, then all of it at once an
   assert.equal(sent.length, 3);
   await pass(40);
   assert.deepEqual(sent.slice(3), ["a", "b", "c"]);
-  assert.deepEqual(told, [["waiting", "HTTP 503"], ["recovered"]]);
+  assert.deepEqual(told, [["waiting", "HTTP 503", "HTTP 503"], ["recovered"]]);
   assert.deepEqual(delivery.counts, { exported: 3, rejected: 0, rejectedItems: 0, failedAttempts: 3 });
 });
 

@@ -2,12 +2,15 @@
 "use strict";
 const assert = require("node:assert/strict");
 const { execFileSync } = require("node:child_process");
+const { once } = require("node:events");
 const { mkdtempSync, readFileSync, rmSync } = require("node:fs");
+const http = require("node:http");
 const net = require("node:net");
 const { tmpdir } = require("node:os");
 const { join } = require("node:path");
 const { after, test } = require("node:test");
 const { gzipSync } = require("node:zlib");
+const { readConfiguration } = require("../../../dist/config");
 const { createSender } = require("../../../dist/export/otlp-sender");
 const { FakeCollector } = require("../../harness/fake-collector");
 
@@ -243,4 +246,58 @@ test("a name that does not resolve, or a port that never answers, is tried again
     assert.equal((await nowhere.send(gzipSync(BODY))).kind, "retryable");
     nowhere.close();
   }
+});
+
+/** A proxy that answers in the backend's place, and knows what it was asked. */
+async function proxyOf(context) {
+  const asked = [];
+  const proxy = http.createServer((request, response) => {
+    asked.push(`${request.method} ${request.url}`);
+    request.resume().on("end", () => response.end());
+  });
+  proxy.on("connect", (request, socket) => {
+    asked.push(`CONNECT ${request.url}`);
+    socket.on("error", () => {}).end("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+  });
+  proxy.listen(0, "127.0.0.1");
+  await once(proxy, "listening");
+  context.after(() => proxy.close());
+  return { asked, url: `http://me:pa55word@127.0.0.1:${proxy.address().port}` };
+}
+
+test("HTTP goes through the proxy of the environment where Node can, and tells where it cannot", async (context) => {
+  const { asked, url } = await proxyOf(context);
+  const env = {
+    NODE_USE_ENV_PROXY: "1",
+    HTTP_PROXY: url,
+    HTTPS_PROXY: url,
+    NO_PROXY: "direct.invalid",
+    OTEL_EXPORTER_OTLP_PROFILES_ENDPOINT: "http://collector.invalid:4318/p",
+    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: "https://collector.invalid/m",
+    OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: "http://direct.invalid:4318/l",
+  };
+  const { settings, problems } = readConfiguration(env);
+  const outcomes = {};
+  for (const signal of ["profiles", "metrics", "logs"]) {
+    const sender = await createSender(settings.otlp[signal], signal, "1.2.3");
+    outcomes[signal] = await sender.send(gzipSync(BODY));
+    sender.close();
+  }
+  assert.equal(outcomes.logs.kind, "retryable", "NO_PROXY: nobody is there without a proxy");
+  if (!process.allowedNodeEnvironmentFlags.has("--use-env-proxy")) {
+    assert.equal(problems.length, 1, "once, not for each signal");
+    assert.match(problems[0], /NODE_USE_ENV_PROXY does nothing in this Node: use 22\.21, 24\.5 or newer/);
+    assert.deepEqual(asked, []);
+    return;
+  }
+  assert.deepEqual(problems, []);
+  assert.equal(outcomes.profiles.kind, "exported");
+  assert.deepEqual(asked, ["POST http://collector.invalid:4318/p", "CONNECT collector.invalid:443"]);
+  assert.equal(outcomes.metrics.code, "ERR_PROXY_TUNNEL");
+  assert.doesNotMatch(JSON.stringify(outcomes), /pa55word/);
+});
+
+test("without NODE_USE_ENV_PROXY the proxy's variables mean nothing, as in Node itself", () => {
+  const env = { HTTP_PROXY: "http://127.0.0.1:9", OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318" };
+  assert.equal(readConfiguration(env).settings.otlp.logs.proxy, undefined);
 });

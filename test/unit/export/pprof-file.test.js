@@ -22,7 +22,9 @@ function decode(bytes) {
       return `${text(owner.name)} ${text(owner.filename)}:${line.line}`;
     }),
     values: sample.value.map(Number),
-    labels: Object.fromEntries(sample.label.map((label) => [text(label.key), text(label.str)])),
+    labels: Object.fromEntries(
+      sample.label.map((label) => [text(label.key), Number(label.str) === 0 ? Number(label.num) : text(label.str)]),
+    ),
   }));
   return { profile, text, samples };
 }
@@ -90,6 +92,27 @@ describe("a pprof file", () => {
     assert.deepEqual(
       samples.map((sample) => sample.labels),
       owners.map(([, , labels]) => labels),
+    );
+  });
+
+  it("labels samples with their thread, and keeps threads apart", () => {
+    const builder = new ProfileBuilder();
+    const threads = [
+      [
+        { id: 0, name: "main" },
+        { "thread.id": 0, "thread.name": "main" },
+      ],
+      [
+        { id: 3, name: "pool" },
+        { "thread.id": 3, "thread.name": "pool" },
+      ],
+      [{ id: 4, name: "" }, { "thread.id": 4 }],
+    ];
+    for (const [thread] of threads) builder.add(LEAF, "request", "GET /a", 100, 1_000, thread);
+    const { samples } = decode(builder.encode(TIMES, []));
+    assert.deepEqual(
+      samples.map((sample) => sample.labels),
+      threads.map(([, labels]) => ({ "http.route": "GET /a", ...labels })),
     );
   });
 

@@ -3,7 +3,7 @@ const assert = require("node:assert/strict");
 const fs = require("node:fs");
 const { tmpdir } = require("node:os");
 const { join } = require("node:path");
-const { after, beforeEach, test } = require("node:test");
+const { after, beforeEach, test, describe, it } = require("node:test");
 const { MEMORY_LIMIT_BYTES, Spool } = require("../../../dist/export/spool");
 const { STALE_LIFE_MILLIS } = require("../../../dist/export/spool-lives");
 const {
@@ -20,6 +20,8 @@ after(() => fs.rmSync(base, { recursive: true }));
 const HOUR = 3_600_000;
 let now;
 let folder;
+/** What people would be told of the folder: an error's code, or null for a write that worked. */
+let told;
 /** Process ids that live; the tests' lives are no real processes. */
 let living;
 
@@ -27,6 +29,7 @@ beforeEach(() => {
   now = Date.UTC(2026, 10, 25, 10);
   folder = fs.mkdtempSync(join(base, "run-"));
   living = new Set();
+  told = [];
 });
 
 function open(processId, more = {}) {
@@ -34,7 +37,12 @@ function open(processId, more = {}) {
   const { place = "host pid:[1]", ...options } = more;
   return new Spool({
     signal: "profiles",
-    folder: { path: folder, open: () => fs.mkdirSync(folder, { recursive: true }) !== null },
+    folder: {
+      path: folder,
+      open: () => fs.mkdirSync(folder, { recursive: true }) !== null,
+      worked: () => told.push(null),
+      fail: (error) => told.push(error.code),
+    },
     limitBytes: 1_000_000,
     maxAgeMillis: 6 * HOUR,
     identity: { processId, processStartMillis: now, place, isAlive: (id) => living.has(id) },
@@ -217,7 +225,10 @@ test("a finished record that the disk has cut or changed anywhere is detected an
 });
 
 test("without a folder bodies wait in memory, bounded and counted", () => {
-  for (const spool of [open(1, { folder: null }), open(1, { folder: { path: folder, open: () => false } })]) {
+  for (const spool of [
+    open(1, { folder: null }),
+    open(1, { folder: { path: folder, open: () => false, worked() {}, fail() {} } }),
+  ]) {
     const size = MEMORY_LIMIT_BYTES / 4;
     put(spool, [1, 2, 3, 4, 5, 6], size);
     // The limit of the whole spool is smaller than that of memory.
@@ -324,4 +335,40 @@ test("names sort by age and are read back", () => {
   for (const other of ["agent.log", "abc-1-0f.life", "0000000000005-000012-abc-1-0f.otlp~"]) {
     assert.equal(parseRecordName(other), null);
   }
+});
+
+describe("totals, of which the newest says everything", () => {
+  it("replace what still waits, and are counted as replaced, not as lost", () => {
+    const spool = open(1, { isNewestOnly: true });
+    put(spool, [1, 2, 3]);
+    assert.deepEqual([files().length, spool.counts.replaced, spool.droppedCount], [1, 2, 0]);
+    assert.deepEqual(drain(spool), [3]);
+  });
+
+  it("leave alone what is on its way", () => {
+    const spool = open(1, { isNewestOnly: true });
+    put(spool, [1]);
+    const taken = spool.take();
+    put(spool, [2, 3]);
+    spool.putBack(taken);
+    assert.deepEqual(drain(spool), [1, 3]);
+    assert.equal(spool.counts.replaced, 1);
+  });
+
+  it("leave alone the last of every dead life", () => {
+    for (const life of [1, 2]) {
+      put(open(life, { isNewestOnly: true }), [life * 10, life * 10 + 1]);
+      living.delete(life);
+    }
+    const spool = open(3, { isNewestOnly: true });
+    spool.maintain();
+    put(spool, [30, 31]);
+    assert.deepEqual(drain(spool), [11, 21, 31]);
+  });
+
+  it("are replaced in memory too", () => {
+    const spool = open(1, { isNewestOnly: true, folder: null });
+    put(spool, [1, 2]);
+    assert.deepEqual([drain(spool), spool.counts.replaced], [[2], 1]);
+  });
 });

@@ -1,13 +1,7 @@
 "use strict";
 const assert = require("node:assert/strict");
 const { test } = require("node:test");
-const {
-  affordableIntervalBytes,
-  birthWindowMillis,
-  CaptureSchedule,
-  GcRequests,
-  IntervalChoice,
-} = require("../../../dist/probe/capture-schedule");
+const { birthWindowMillis, CaptureSchedule, GcRequests } = require("../../../dist/probe/capture-schedule");
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
@@ -77,6 +71,21 @@ test("a saturated event loop is left alone, and the wait is counted once per cap
   assert.ok(times.every((time) => time <= 5_000 || time >= 15_000));
   assert.ok(times.some((time) => time >= 15_000));
   assert.equal(plan.skippedCount, 1);
+  assert.deepEqual(plan.skipped, { pause_budget: 0, busy_loop: 1, worker_behind: 0, breaker: 0 });
+});
+
+test("what forbids a capture is counted by its reason, and a spacing factor stretches the pace", () => {
+  const plan = schedule({ horizonMillis: 200_000 });
+  for (let now = 1_000; now < 3_000; now += 250) assert.equal(plan.decide(now, 0.1, "worker_behind"), "worker_behind");
+  assert.equal(plan.decide(3_000, 0.1, null), "capture");
+  plan.captured(3_000, 0.1, 100);
+  assert.deepEqual(plan.skipped, { pause_budget: 0, busy_loop: 0, worker_behind: 1, breaker: 0 });
+  plan.spacingFactor = 4;
+  const times = run(plan, 200_000, { pauseMillis: 0.1 });
+  assert.deepEqual(
+    times.slice(-2).map((time, _index, all) => time - all[0]),
+    [0, 40_000],
+  );
 });
 
 test("the pause is predicted from the size of the tree", () => {
@@ -105,30 +114,11 @@ test("a mark-compact is asked for only in load tests, under traffic, and where V
   assert.equal(load.isDue(9_200, 1, 0), true);
 });
 
-test("the sampling interval is chosen once, from busy windows only, at what the budget affords", () => {
-  const choice = new IntervalChoice(30_000, 0.005, 524_287, false);
-  for (let i = 0; i < 100; i++) assert.equal(choice.windowClosed(250, 900, false), null);
-  let chosen = null;
-  let windows = 0;
-  // 25 samples of 512 KiB in 250 ms are 50 MB/s; 10 microseconds each at 0.5 % of a core are 500 a second.
-  while (chosen === null && windows < 1_000) {
-    windows++;
-    chosen = choice.windowClosed(250, 25, true);
-  }
-  assert.equal(windows, 20);
-  assert.ok(Math.abs(chosen - 104_857) < 100, String(chosen));
-  assert.equal(chosen % 2, 1);
-  for (let i = 0; i < 100; i++) assert.equal(choice.windowClosed(250, 5_000, true), null);
-});
-
-test("a restart that gains little is not made, and a fixed interval is left alone", () => {
-  const choice = new IntervalChoice(30_000, 0.005, 524_287, false);
-  for (let i = 0; i < 100; i++) assert.equal(choice.windowClosed(250, 125, true), null);
-  const fixed = new IntervalChoice(30_000, 0.005, 8_191, true);
-  for (let i = 0; i < 100; i++) assert.equal(fixed.windowClosed(250, 5_000, true), null);
-});
-
-test("the interval stays between 16 KiB and 1 MiB", () => {
-  assert.equal(affordableIntervalBytes(0, 0.005), 16_385);
-  assert.equal(affordableIntervalBytes(1e9, 0.005), 1_048_577);
+test("a sampler that starts anew owes nothing for the old one's tree", () => {
+  const plan = schedule();
+  assert.equal(plan.decide(1_000, 0.1), "capture");
+  plan.captured(1_000, 300, 10);
+  assert.equal(plan.decide(60_000, 0.1), "pause_budget");
+  plan.restarted(60_000);
+  assert.equal(plan.decide(61_000, 0.1), "capture");
 });

@@ -9,6 +9,8 @@ const { spawnSync } = require("node:child_process");
 const { BroadcastChannel, Worker } = require("node:worker_threads");
 const { readConfiguration } = require("../../../dist/config.js");
 const { PROBE_CHANNEL, REQUEST_CHANNEL } = require("../../../dist/model/messages.js");
+const { FakeCollector } = require("../../harness/fake-collector.js");
+const { fieldsOf } = require("./otlp-receiver.js");
 const { hello, report } = require("./probe-messages.js");
 const { simulatedProbe } = require("./simulated-probe.js");
 
@@ -22,8 +24,9 @@ afterEach(async () => {
 after(() => fs.rmSync(base, { recursive: true, force: true }));
 
 /** The agent's worker as the probe starts it, logging to its folder. */
-function start({ folder = fs.mkdtempSync(join(base, "run-")), problems = [], restartCount = 0 } = {}) {
+function start({ folder = fs.mkdtempSync(join(base, "run-")), problems = [], restartCount = 0, env = {} } = {}) {
   const { settings } = readConfiguration({
+    ...env,
     LEAK_AGENT_DIR: folder,
     LEAK_AGENT_HORIZON: "30s",
     LEAK_AGENT_LOG: "file",
@@ -37,7 +40,7 @@ function start({ folder = fs.mkdtempSync(join(base, "run-")), problems = [], res
     mainScript: join(folder, "server.js"),
     workingDirectory: folder,
   };
-  const worker = new Worker(MAIN, { workerData, execArgv: [], env: {} });
+  const worker = new Worker(MAIN, { workerData, execArgv: [], env });
   workers.push(worker);
   const log = () =>
     fs.existsSync(join(folder, "agent.log"))
@@ -162,4 +165,39 @@ describe("the agent's worker", () => {
     const options = { encoding: "utf8", env: { PATH: process.env.PATH, ...env }, timeout: 60_000 };
     return spawnSync("sh", ["-c", `${prefix}exec "$0" -e "$1"`, process.execPath, program], options);
   }
+});
+
+describe("the resource", () => {
+  /** Each attribute of `Export<Signal>ServiceRequest.resource_<signal>[0].resource`, as the bytes of its KeyValue. */
+  function resourceOf(body) {
+    const [ofSignal] = fieldsOf(body).get(1);
+    const [resource] = fieldsOf(ofSignal).get(1);
+    const pairs = fieldsOf(resource).get(1);
+    return Object.fromEntries(pairs.map((pair) => [String(fieldsOf(pair).get(1)[0]), pair.toString("hex")]));
+  }
+
+  it("is the same for profiles, metrics and findings, to the byte", async (context) => {
+    const env = {
+      OTEL_RESOURCE_ATTRIBUTES: "k8s.pod.name=shop-1,deployment.environment.name=test%20a",
+      LEAK_AGENT_EXPORT_INTERVAL: "1s",
+    };
+    const collectors = {};
+    for (const signal of ["profiles", "metrics", "logs"]) {
+      collectors[signal] = await new FakeCollector().listen();
+      context.after(() => collectors[signal].close());
+      env[`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT`] = `${collectors[signal].url}/`;
+    }
+    const { worker, folder } = start({ env });
+    await next(worker, "ready");
+    const probe = simulatedProbe({ root: folder });
+    worker.postMessage(probe.hello());
+    const bodies = () => Object.values(collectors).map(({ received }) => received.at(-1));
+    for (let second = 0; second < 1_000 && bodies().includes(undefined); second++) await send(worker, probe.next());
+    const [profiles, metrics, logs] = bodies().map(resourceOf);
+    assert.deepEqual(metrics, profiles);
+    assert.deepEqual(logs, profiles);
+    for (const name of ["service.name", "service.instance.id", "process.pid", "host.name", "k8s.pod.name"]) {
+      assert.ok(name in profiles, `${name} is there`);
+    }
+  });
 });

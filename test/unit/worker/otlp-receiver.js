@@ -1,10 +1,10 @@
 /**
- * An OTLP backend in memory, over HTTP: keeps what comes, answers as told. Decodes the JSON protocol itself, and of the
- * protobuf one as much as a test asks for.
+ * An OTLP backend in memory, over HTTP: keeps what comes, answers as told. Bodies are in the protobuf protocol's JSON form,
+ * which the SDK's other encoder makes of the same data and a test can read; of protobuf it decodes what a test asks for.
  */
 "use strict";
 const http = require("node:http");
-const { once } = require("node:events");
+const { EventEmitter, once } = require("node:events");
 const { gunzipSync } = require("node:zlib");
 
 /** @returns {Promise<OtlpReceiver>} listening on a port of its own until the test ends. */
@@ -26,8 +26,9 @@ class OtlpReceiver {
     this.statuses = [];
     /** Status of every answer on a path. */
     this.statusOf = {};
-    /** Body of the answers in JSON, by path. */
+    /** Partial success of the answers, by path: { rejected, message }. */
     this.answerOf = {};
+    this.events = new EventEmitter();
     this.server = http.createServer((request, response) => this.#receive(request, response));
   }
 
@@ -42,11 +43,16 @@ class OtlpReceiver {
       const raw = Buffer.concat(chunks);
       const body = request.headers["content-encoding"] === "gzip" ? gunzipSync(raw) : raw;
       const status = this.statuses.shift() ?? this.statusOf[request.url] ?? 200;
-      const isJson = request.headers["content-type"] === "application/json";
       this.requests.push({ path: request.url, headers: request.headers, body, status });
       response.writeHead(status, { "content-type": request.headers["content-type"] });
-      response.end(isJson ? JSON.stringify(this.answerOf[request.url] ?? {}) : "");
+      response.end(partialSuccess(this.answerOf[request.url]));
+      this.events.emit("request");
     });
+  }
+
+  /** Ends when `isTrue()` after a request. */
+  async until(isTrue) {
+    while (!isTrue()) await once(this.events, "request");
   }
 
   /** Bodies that were taken, of one path. */
@@ -76,6 +82,14 @@ class OtlpReceiver {
         .map((record) => ({ ...record, attributes: attributesOf(record.attributes), body: plain(record.body) })),
     );
   }
+}
+
+/** Export<Signal>ServiceResponse { partial_success=1 { rejected=1, error_message=2 } } of small numbers and texts. */
+function partialSuccess(answer) {
+  if (answer === undefined) return "";
+  const { rejected = 0, message = "" } = answer;
+  const inside = Buffer.from([0x08, rejected, 0x12, message.length, ...Buffer.from(message)]);
+  return Buffer.from([0x0a, inside.length, ...inside]);
 }
 
 function readMetric(metric) {

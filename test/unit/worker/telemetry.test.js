@@ -8,6 +8,8 @@ const { readConfiguration } = require("../../../dist/config.js");
 const { AgentFolder } = require("../../../dist/export/folder.js");
 const { AgentLog } = require("../../../dist/worker/log.js");
 const { Pipeline } = require("../../../dist/worker/pipeline.js");
+const { detectResource, identityOf } = require("../../../dist/worker/resource.js");
+const { SdkModules } = require("../../../dist/worker/sdk-modules.js");
 const { Telemetry } = require("../../../dist/worker/telemetry.js");
 const { FakeCollector } = require("../../harness/fake-collector.js");
 const { fieldsOf, startReceiver } = require("./otlp-receiver.js");
@@ -18,8 +20,22 @@ const FLUSH_MILLIS = 20_000;
 const CUMULATIVE = 2;
 const DELTA = 1;
 
+/** Another line of the SDK: the folder whose node_modules hold it. */
+const SDK_PATH = require.resolve("@opentelemetry/sdk-node", { paths: [process.env["TEST_SDK_FOLDER"] ?? __dirname] });
+
+/** The same data in a form that needs no decoder. */
+class JsonModules extends SdkModules {
+  get metricsSerializer() {
+    return this.transformer.JsonMetricsSerializer;
+  }
+
+  get logsSerializer() {
+    return this.transformer.JsonLogsSerializer;
+  }
+}
+
 /** A worker's pipeline that exports to `receiver`, and a probe that feeds it. */
-function exportingAgent(context, receiver, { env = {}, protocol = "http/json", folder = null, restartCount = 0 } = {}) {
+function exportingAgent(context, receiver, { env = {}, isJson = true, folder = null, restartCount = 0 } = {}) {
   const saved = { ...process.env };
   context.after(() => {
     for (const name of Object.keys(process.env)) if (!(name in saved)) delete process.env[name];
@@ -37,10 +53,6 @@ function exportingAgent(context, receiver, { env = {}, protocol = "http/json", f
   Object.assign(process.env, variables);
   const { settings, problems } = readConfiguration(process.env);
   assert.deepEqual(problems, []);
-  for (const signal of ["metrics", "logs"]) {
-    // The agent offers no JSON; here it is the same data in a form that needs no decoder.
-    if (settings.otlp[signal] !== null) settings.otlp[signal] = { ...settings.otlp[signal], protocol };
-  }
   const lines = [];
   const log = new AgentLog("stderr", null, (line) => lines.push(JSON.parse(line)));
   const start = {
@@ -59,7 +71,9 @@ function exportingAgent(context, receiver, { env = {}, protocol = "http/json", f
     ask: () => {},
     processId: 4_242,
     now: () => START_MILLIS,
-    createTelemetry: Telemetry.create,
+    resource: () => detectResource(new SdkModules(SDK_PATH).resources, identityOf(start, 4_242)),
+    createTelemetry: (options) =>
+      Telemetry.create({ ...options, modules: () => new (isJson ? JsonModules : SdkModules)(SDK_PATH) }),
   });
   context.after(() => pipeline.telemetry?.close(0));
   const probe = simulatedProbe({ root: "/srv/shop", leaks: true });
@@ -93,7 +107,11 @@ describe("metrics and findings of a leaking service", () => {
       kind === "gauge" ? `gauge ${unit}` : `${kind}${isMonotonic ? " monotonic" : ""} ${unit} ${temporality}`;
     assert.deepEqual(Object.fromEntries([...metrics].map(([name, metric]) => [name, shape(metric)]).sort()), {
       "leak_agent.agent.cpu.time": `sum monotonic s ${CUMULATIVE}`,
+      "leak_agent.agent.memory.usage": `sum By ${CUMULATIVE}`,
+      "leak_agent.breaker.openings": `sum monotonic {opening} ${CUMULATIVE}`,
+      "leak_agent.breaker.state": "gauge {state}",
       "leak_agent.capture.pause": `histogram s ${CUMULATIVE}`,
+      "leak_agent.captures.skipped": `sum monotonic {capture} ${CUMULATIVE}`,
       "leak_agent.cohorts.freed": `sum monotonic {cohort} ${CUMULATIVE}`,
       "leak_agent.cohorts.matured": `sum monotonic {cohort} ${CUMULATIVE}`,
       "leak_agent.dropped": `sum monotonic {item} ${CUMULATIVE}`,
@@ -224,7 +242,7 @@ describe("metrics and findings of a leaking service", () => {
   it("go to the signal's own endpoint with the headers, in protobuf with gzip", async (context) => {
     const receiver = await startReceiver(context);
     const agent = exportingAgent(context, receiver, {
-      protocol: "http/protobuf",
+      isJson: false,
       env: {
         OTEL_EXPORTER_OTLP_HEADERS: "x-scope=team%20a",
         OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${receiver.url}/here/metrics`,
@@ -289,7 +307,7 @@ describe("a Collector's real answers", () => {
   it("over gRPC: metrics and events arrive at their services, with the headers", async (context) => {
     const fake = await collector(context, "grpc");
     const agent = exportingAgent(context, fake, {
-      protocol: "grpc",
+      isJson: false,
       env: { OTEL_EXPORTER_OTLP_PROTOCOL: "grpc", OTEL_EXPORTER_OTLP_HEADERS: "x-key=secret" },
     });
     agent.pipeline.handle(agent.probe.hello());
@@ -308,7 +326,7 @@ describe("a Collector's real answers", () => {
 
   it("its success with an empty partial success is no complaint", async (context) => {
     const fake = await collector(context, "http/protobuf");
-    const agent = exportingAgent(context, fake, { protocol: "http/protobuf" });
+    const agent = exportingAgent(context, fake, { isJson: false });
     agent.pipeline.handle(agent.probe.hello());
     agent.run(60);
     await agent.flush();
@@ -318,18 +336,20 @@ describe("a Collector's real answers", () => {
 
   it("a partial success is told and counted", async (context) => {
     const fake = await collector(context, "http/protobuf", () => "partial");
-    const agent = exportingAgent(context, fake, { protocol: "http/protobuf", env: { OTEL_LOGS_EXPORTER: "none" } });
+    const agent = exportingAgent(context, fake, { isJson: false, env: { OTEL_LOGS_EXPORTER: "none" } });
     agent.pipeline.handle(agent.probe.hello());
     agent.run(10);
     await agent.flush();
-    assert.deepEqual(complaints(agent), ["the backend left out 2 data points: too old; told once"]);
+    assert.deepEqual(complaints(agent), [
+      `${fake.url}/v1/metrics (http/protobuf) left out 2 data points: too old; told once`,
+    ]);
   });
 
   for (const answer of ["garbage-body", "hang", "reset-answer", "404"]) {
     it(`a backend that answers with ${answer} costs nothing but its signals`, async (context) => {
       const fake = await collector(context, "http/protobuf", () => answer);
       const agent = exportingAgent(context, fake, {
-        protocol: "http/protobuf",
+        isJson: false,
         env: { OTEL_EXPORTER_OTLP_TIMEOUT: "300" },
       });
       agent.pipeline.handle(agent.probe.hello());
@@ -345,6 +365,29 @@ describe("a Collector's real answers", () => {
 });
 
 describe("telemetry without a willing backend", () => {
+  it("leaves the globals of OpenTelemetry's API to the service", async (context) => {
+    const { createRequire } = require("node:module");
+    const api = createRequire(SDK_PATH)("@opentelemetry/api");
+    const own = { getMeter: () => "the service's meter" };
+    assert.ok(api.metrics.setGlobalMeterProvider(own), "nobody was there before");
+    context.after(() => api.metrics.disable());
+    const globals = () => ({
+      ...globalThis[Symbol.for("opentelemetry.js.api.1")],
+      logs: globalThis[Symbol.for("io.opentelemetry.js.api.logs")],
+    });
+    const before = globals();
+    assert.ok(Object.keys(before).includes("metrics"));
+    const receiver = await startReceiver(context);
+    const agent = exportingAgent(context, receiver);
+    agent.pipeline.handle(agent.probe.hello());
+    agent.run(120);
+    await agent.flush();
+    await agent.telemetry.close(FLUSH_MILLIS);
+    assert.ok(receiver.metrics().size > 0 && receiver.logRecords().length > 0);
+    assert.deepEqual(globals(), before);
+    assert.equal(api.metrics.getMeter(), "the service's meter");
+  });
+
   it("is not there without an endpoint", (context) => {
     const agent = exportingAgent(context, { url: "" });
     assert.equal(agent.telemetry, null);
@@ -352,20 +395,18 @@ describe("telemetry without a willing backend", () => {
 
   it("keeps findings that were refused for a while, and loses none", async (context) => {
     const receiver = await startReceiver(context);
-    const agent = exportingAgent(context, receiver, {
-      env: { OTEL_METRICS_EXPORTER: "none", OTEL_EXPORTER_OTLP_TIMEOUT: "500" },
-    });
+    const agent = exportingAgent(context, receiver, { env: { OTEL_METRICS_EXPORTER: "none" } });
     receiver.statuses = [503];
     agent.pipeline.handle(agent.probe.hello());
     agent.run(120);
-    await agent.flush();
+    await receiver.until(() => receiver.logRecords().length >= 2);
     await agent.flush();
     assert.equal(receiver.requests[0].status, 503);
     assert.deepEqual(
       receiver.logRecords().map((record) => record.attributes["leak_agent.verdict"]),
       ["watch", "leak"],
     );
-    const told = agent.lines.filter((line) => line.signal === "logs" || /takes logs again/.test(line.msg));
+    const told = agent.lines.filter((line) => line.signal === "logs");
     assert.deepEqual(
       told.map((line) => line.level),
       ["warn", "info"],
@@ -376,40 +417,107 @@ describe("telemetry without a willing backend", () => {
   it("counts what a backend refuses for good, and tells it once", async (context) => {
     const receiver = await startReceiver(context);
     const agent = exportingAgent(context, receiver);
-    receiver.statuses = [400, 400];
+    receiver.statusOf = { "/v1/metrics": 400, "/v1/logs": 400 };
     agent.pipeline.handle(agent.probe.hello());
     agent.run(120);
     await agent.flush();
+    receiver.statusOf = {};
     await agent.flush();
     const metrics = receiver.metrics();
-    assert.equal(reading(metrics, "leak_agent.dropped", { "leak_agent.reason": "metric_exports" }), 1);
-    assert.equal(reading(metrics, "leak_agent.dropped", { "leak_agent.reason": "finding_events" }), 2);
+    assert.equal(reading(metrics, "leak_agent.dropped", { "leak_agent.reason": "metrics_refused" }), 1);
+    assert.equal(reading(metrics, "leak_agent.dropped", { "leak_agent.reason": "logs_refused" }), 2);
     assert.equal(receiver.logRecords().length, 0);
     const warnings = agent.lines.filter((line) => line.code === "ERR_LEAK_AGENT_EXPORT");
     assert.deepEqual(warnings.map((line) => line.signal).sort(), ["logs", "metrics"]);
   });
 
-  it("counts what a backend left out; the empty partial success of a Collector is a full one", async (context) => {
+  it("counts what a backend left out, and never sends it again", async (context) => {
     const receiver = await startReceiver(context);
     const agent = exportingAgent(context, receiver);
-    receiver.answerOf = {
-      "/v1/metrics": { partialSuccess: {} },
-      "/v1/logs": { partialSuccess: { rejectedLogRecords: 1, errorMessage: "too old" } },
-    };
+    receiver.answerOf = { "/v1/metrics": {}, "/v1/logs": { rejected: 1, message: "too old" } };
     agent.pipeline.handle(agent.probe.hello());
     agent.run(120);
     await agent.flush();
-    receiver.answerOf["/v1/metrics"] = { partialSuccess: { rejectedDataPoints: "7", errorMessage: "too many" } };
+    receiver.answerOf["/v1/metrics"] = { rejected: 7, message: "too many" };
     await agent.flush();
     await agent.flush();
     const metrics = receiver.metrics();
-    assert.equal(reading(metrics, "leak_agent.dropped", { "leak_agent.reason": "metric_points" }), 7);
-    assert.equal(reading(metrics, "leak_agent.dropped", { "leak_agent.reason": "finding_events" }), 1);
+    assert.equal(reading(metrics, "leak_agent.dropped", { "leak_agent.reason": "metrics_left_out" }), 7);
+    assert.equal(reading(metrics, "leak_agent.dropped", { "leak_agent.reason": "logs_left_out" }), 2);
+    assert.deepEqual([receiver.accepted("/v1/logs").length, receiver.accepted("/v1/metrics").length], [2, 3]);
     const warnings = agent.lines.filter((line) => line.code === "ERR_LEAK_AGENT_EXPORT").map((line) => line.msg);
     assert.deepEqual(warnings, [
-      "the backend left out 1 log records: too old; told once",
-      "the backend left out 7 data points: too many; told once",
+      `${receiver.url}/v1/logs (http/protobuf) left out 1 log records: too old; told once`,
+      `${receiver.url}/v1/metrics (http/protobuf) left out 7 data points: too many; told once`,
     ]);
+  });
+
+  it("sends the newest totals after an outage, not each of those in between", async (context) => {
+    const receiver = await startReceiver(context);
+    const agent = exportingAgent(context, receiver, { env: { OTEL_LOGS_EXPORTER: "none" } });
+    receiver.statuses = [503];
+    agent.pipeline.handle(agent.probe.hello());
+    for (let round = 0; round < 4; round++) {
+      agent.run(10);
+      await agent.flush();
+    }
+    assert.equal(receiver.requests.length, 1, "the backend is known to be away");
+    await receiver.until(() => receiver.accepted("/v1/metrics").length >= 1);
+    const [newest] = receiver.accepted("/v1/metrics");
+    const requestsIn = ({ body }) =>
+      JSON.parse(body)
+        .resourceMetrics[0].scopeMetrics[0].metrics.find(({ name }) => name === "leak_agent.exposure.requests")
+        .sum.dataPoints.map((point) => Number(point.asInt));
+    assert.deepEqual(requestsIn(newest), [1_600, 1_600]);
+    await agent.flush();
+    const replaced = { "leak_agent.reason": "metrics_replaced" };
+    assert.equal(reading(receiver.metrics(), "leak_agent.dropped", replaced), 3);
+  });
+
+  for (const [name, status] of [
+    ["answers 503", 503],
+    ["throttles", 429],
+  ]) {
+    it(`asks nothing of a backend that ${name} when the process leaves`, async (context) => {
+      const receiver = await startReceiver(context);
+      const folder = fs.mkdtempSync(join(os.tmpdir(), "telemetry-test-"));
+      context.after(() => fs.rmSync(folder, { recursive: true, force: true }));
+      const agent = exportingAgent(context, receiver, { folder });
+      receiver.statusOf = { "/v1/metrics": status, "/v1/logs": status };
+      agent.pipeline.handle(agent.probe.hello());
+      agent.run(120);
+      await agent.flush();
+      assert.deepEqual(receiver.requests.map(({ path }) => path).sort(), ["/v1/logs", "/v1/metrics"]);
+      agent.run(1);
+      await agent.telemetry.close(FLUSH_MILLIS);
+      assert.equal(receiver.requests.length, 2, "nothing was tried at the exit");
+      const waiting = (signal) => fs.readdirSync(join(folder, "spool", signal)).filter((file) => /\.otlp$/.test(file));
+      assert.equal(waiting("logs").length, 2, "both findings wait for the next life");
+      assert.ok(waiting("metrics").length >= 1, "and so do the last totals");
+    });
+  }
+
+  it("hands findings and last totals of an outage to the next life of the service", async (context) => {
+    const receiver = await startReceiver(context);
+    const folder = fs.mkdtempSync(join(os.tmpdir(), "telemetry-test-"));
+    context.after(() => fs.rmSync(folder, { recursive: true, force: true }));
+    receiver.statusOf = { "/v1/metrics": 503, "/v1/logs": 503 };
+    const first = exportingAgent(context, receiver, { folder });
+    first.pipeline.handle(first.probe.hello());
+    first.run(120);
+    await first.flush();
+    await first.telemetry.close(FLUSH_MILLIS);
+    receiver.statusOf = {};
+    const second = exportingAgent(context, receiver, { folder });
+    second.pipeline.handle(second.probe.hello());
+    second.run(1);
+    await second.flush();
+    assert.deepEqual(
+      receiver.logRecords().map((record) => record.attributes["leak_agent.verdict"]),
+      ["watch", "leak"],
+    );
+    const [fromFirst] = receiver.accepted("/v1/metrics");
+    assert.ok(fromFirst.body.includes('"leak_agent.verdict"'), "the dead life's last state came first");
   });
 
   it("says nothing of the endpoint's password when nobody listens there", async (context) => {

@@ -1,23 +1,14 @@
-/**
- * google/pprof's own tool reads our files: the site of the finding is row 1 of the leaking route, and the other is small.
- * The tool is built from the Go module proxy (test/tools/pprof); without Go or the proxy this test fails. CI only.
- */
+/** google/pprof's own tool reads our files: the site of the finding is row 1 of the leaking route, and the other is small. */
 "use strict";
 const assert = require("node:assert/strict");
 const { execFileSync } = require("node:child_process");
 const { join } = require("node:path");
 const test = require("node:test");
 const { assertFinding } = require("../harness/finding-schema");
-const { APPS, PRELOAD, ROOT, Service, filesBelow, jsonLines, temporaryFolder } = require("../harness/service");
+const { APPS, PRELOAD, Service, filesBelow, jsonLines, temporaryFolder } = require("../harness/service");
+const { goProgram } = require("./go-programs");
 
 const MEBIBYTE = 1024 * 1024;
-
-function buildTool(folder) {
-  const binary = join(folder, "pprof");
-  const args = ["build", "-mod=readonly", "-o", binary, "github.com/google/pprof"];
-  execFileSync("go", args, { cwd: join(ROOT, "test/tools/pprof"), stdio: ["ignore", "inherit", "inherit"] });
-  return binary;
-}
 
 /** Rows of `pprof -top` for one route: { flat, name }, most bytes first. */
 function topRows(tool, profile, route) {
@@ -50,7 +41,7 @@ function newestProfile(folder) {
 
 test("row 1 of the leaking route is the leaking site", { timeout: 600_000 }, async (context) => {
   const scratch = temporaryFolder(context);
-  const tool = buildTool(scratch);
+  const tool = goProgram("pprof");
   const folder = join(scratch, "agent");
   const env = { LEAK_AGENT_DIR: folder, LEAK_AGENT_HORIZON: "30s", LEAK_AGENT_LOG: "off" };
   const service = new Service(["-r", PRELOAD, join(APPS, "leaking-service.js")], { env, deadlineMillis: 150_000 });

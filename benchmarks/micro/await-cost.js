@@ -1,0 +1,80 @@
+/**
+ * Child program: nanoseconds for the asynchronous skeleton of a request (awaits, Promise.all, a later loop turn), in one
+ * mode. `plain`: nothing; `als`: the service itself uses AsyncLocalStorage; `agent`: leak-agent is preloaded, its labels
+ * on and its interval too long for samples; `both`; `count`: how many times an async_hooks `after` would run. Prints one JSON line.
+ */
+"use strict";
+
+const { AsyncLocalStorage, createHook } = require("node:async_hooks");
+const { channel } = require("node:diagnostics_channel");
+const http = require("node:http");
+const { threadMicros } = require("../thread-clock");
+
+const SKELETONS = 40;
+const WARM_UP_BATCHES = 60;
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+async function step(value) {
+  return value + 1;
+}
+
+async function query(value) {
+  await turn();
+  return step(value);
+}
+
+async function skeleton() {
+  let value = 0;
+  for (let i = 0; i < 12; i++) value = await step(value);
+  value += await query(value);
+  const parts = await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map(step));
+  return value + parts.length;
+}
+
+const started = channel("http.server.request.start");
+const finished = channel("http.server.response.finish");
+
+/** In every mode the same objects are made and the same messages published; only who listens differs. */
+function makeEnter(mode, storage) {
+  const ownsStorage = mode === "als" || mode === "both";
+  return () => {
+    if (ownsStorage) storage.enterWith({ id: 1 });
+    const request = new http.IncomingMessage(null);
+    const response = new http.ServerResponse(request);
+    started.publish({ request, response });
+    return () => finished.publish({ request, response });
+  };
+}
+
+async function batch(enter) {
+  const running = [];
+  const start = threadMicros();
+  for (let i = 0; i < SKELETONS; i++) {
+    running.push(
+      turn().then(async () => {
+        const leave = enter();
+        await skeleton();
+        leave();
+      }),
+    );
+  }
+  await Promise.all(running);
+  return ((threadMicros() - start) * 1e3) / SKELETONS;
+}
+
+async function main() {
+  const [mode, batches] = [process.argv[2], Number(process.argv[3])];
+  http.createServer().listen(0, "127.0.0.1");
+  if (mode === "agent" || mode === "both") await new Promise((resolve) => setTimeout(resolve, 700));
+  const enter = makeEnter(mode, new AsyncLocalStorage());
+  for (let i = 0; i < WARM_UP_BATCHES; i++) await batch(enter);
+  let after = 0;
+  if (mode === "count") createHook({ after: () => after++ }).enable();
+  const nanos = [];
+  for (let i = 0; i < batches; i++) nanos.push(await batch(enter));
+  const status = globalThis[Symbol.for("leak-agent.probe")]?.status() ?? null;
+  process.stdout.write(`${JSON.stringify({ nanos, after: after / batches / SKELETONS, status })}\n`);
+  process.exit(0);
+}
+
+main();

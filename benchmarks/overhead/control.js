@@ -1,0 +1,100 @@
+/**
+ * Part of the measured service. Answers what the benchmark asks over the IPC channel: CPU time, memory, requests served;
+ * with the agent, also its switches and clocks. Reads are cheap, and rare.
+ */
+"use strict";
+
+const { readFileSync } = require("node:fs");
+const { monitorEventLoopDelay } = require("node:perf_hooks");
+const { threadMicros } = require("../thread-clock");
+
+const delay = monitorEventLoopDelay({ resolution: 1 });
+let gate = null;
+
+/** Nanoseconds on a CPU: the first number of scheduler statistics. */
+function threadNanos(id) {
+  try {
+    return Number(readFileSync(`/proc/self/task/${id}/schedstat`, "utf8").split(" ", 1)[0]);
+  } catch {
+    return 0; // The thread has ended.
+  }
+}
+
+function read(served) {
+  const { user, system } = process.cpuUsage();
+  const memory = process.memoryUsage();
+  const probe = globalThis[Symbol.for("leak-agent.probe")];
+  return {
+    served: served.count,
+    atMillis: performance.now(),
+    processMicros: user + system,
+    mainMicros: threadMicros(),
+    agentNanos: gate === null ? 0 : gate.agentThreads.reduce((sum, id) => sum + threadNanos(id), 0),
+    rssBytes: memory.rss,
+    heapUsedBytes: memory.heapUsed,
+    ordinal: gate?.addon()?.readOrdinal() ?? -1,
+    ticks: gate?.clocks.ticks ?? 0,
+    tickMicros: gate?.clocks.tickMicros ?? 0,
+    captures: gate?.clocks.captures ?? [],
+    boundaries: globalThis[Symbol.for("leak-agent bench boundaries")]?.after ?? 0,
+    peerProfiles: globalThis[Symbol.for("leak-agent bench peer")]?.profiles ?? 0,
+    peerPauseMillis: globalThis[Symbol.for("leak-agent bench peer")]?.pauseMillis ?? null,
+    status: probe?.status() ?? null,
+    delayMaxMillis: delay.max / 1e6,
+    delayP99Millis: delay.percentile(99) / 1e6,
+  };
+}
+
+/** After full collections; needs --expose-gc. */
+function settledHeap() {
+  for (let i = 0; i < 4; i++) globalThis.gc();
+  return process.memoryUsage();
+}
+
+/** V8's own profile and ours, in turn, on the tree the service has made. */
+function capturePairs(count) {
+  const addon = gate.addon();
+  const rows = [];
+  for (let i = -3; i < count; i++) {
+    const v8 = [];
+    const time = (run) => {
+      const start = threadMicros();
+      run();
+      return (threadMicros() - start) / 1e3;
+    };
+    v8.push(time(() => addon.benchmarkAllocationProfile()));
+    const ours = time(() => addon.capture());
+    v8.push(time(() => addon.benchmarkAllocationProfile()));
+    if (i >= 0) rows.push({ v8: v8[0], v8Again: v8[1], ours });
+  }
+  return { rows, treeNodes: gate.clocks.lastTreeNodes };
+}
+
+function answer(port, served) {
+  if (process.execArgv.some((argument) => argument.endsWith("gate.js"))) {
+    gate = require("./gate");
+    if (gate.hasAgent()) gate.clockAddon();
+  }
+  const answers = {
+    read: () => read(served),
+    gc: () => settledHeap(),
+    apply: ({ state }) => gate.apply(state),
+    capturePairs: ({ count }) => capturePairs(count),
+    watchDelay: () => {
+      delay.reset();
+      delay.enable();
+    },
+    unwatchDelay: () => delay.disable(),
+  };
+  process.on("message", (message) => {
+    try {
+      process.send({ id: message.id, value: answers[message.type](message) ?? null });
+    } catch (error) {
+      process.send({ id: message.id, error: error.stack });
+    }
+  });
+  process.on("disconnect", () => process.exit(0));
+  process.send({ port });
+}
+
+module.exports = { answer };

@@ -1,0 +1,129 @@
+/**
+ * Design 3, `bench:full`: the same service under the same load with each peer's heap profiler, at its own defaults and at
+ * our interval, against no profiler. Owns the peers' configurations and the ABBA rounds.
+ */
+"use strict";
+
+const { join } = require("node:path");
+const { setTimeout: delay } = require("node:timers/promises");
+const { median, pairedRatio, plain, estimate } = require("../statistics");
+const { startSink } = require("./memory");
+const { OpenLoop } = require("./open-loop");
+const { PRELOAD, ServiceProcess } = require("./service-process");
+const { requestMix } = require("./shop");
+
+const PEER = join(__dirname, "peer-preload.js");
+const LOAD_PER_SECOND = 250;
+const WARM_UP_MILLIS = 4_000;
+/** What our agent chooses for this service when nothing is set. */
+const OUR_INTERVAL_BYTES = 65_521;
+/** Each peer's own period is about a minute; here one profile is taken within each measurement, so that its pause shows. */
+const PROFILE_AFTER_MILLIS = 5_000;
+
+/** name -> how the service is started. `interval` null: the peer's default. */
+function peerKinds(sinkUrl) {
+  const kinds = {
+    none: {},
+    "none again (A/A)": {},
+    "leak-agent, defaults": { preloads: [PRELOAD] },
+    "leak-agent, OTLP": { preloads: [PRELOAD], env: { OTEL_EXPORTER_OTLP_ENDPOINT: sinkUrl } },
+  };
+  for (const peer of ["pprof", "@datadog/pprof", "@pyroscope/nodejs", "dd-trace"]) {
+    for (const interval of [null, OUR_INTERVAL_BYTES]) {
+      kinds[`${peer}, ${interval === null ? "defaults" : "our interval"}`] = {
+        preloads: [PEER],
+        env: {
+          BENCH_PEER: peer,
+          BENCH_PEER_INTERVAL: interval === null ? "" : String(interval),
+          BENCH_PEER_SINK: sinkUrl,
+          BENCH_PEER_PROFILE_MS: String(WARM_UP_MILLIS + PROFILE_AFTER_MILLIS),
+          ...(peer === "dd-trace" ? ddTraceEnvironment(sinkUrl, interval) : {}),
+        },
+      };
+    }
+  }
+  return kinds;
+}
+
+/** The heap profiler alone; its first upload comes after its period, which is shortened to fall into the measurement. */
+function ddTraceEnvironment(sinkUrl, interval) {
+  return {
+    DD_TRACE_AGENT_URL: sinkUrl,
+    DD_PROFILING_ENABLED: "true",
+    DD_PROFILING_PROFILERS: "space",
+    DD_PROFILING_UPLOAD_PERIOD: String((WARM_UP_MILLIS + PROFILE_AFTER_MILLIS) / 1_000),
+    DD_TRACE_ENABLED: "false",
+    DD_INSTRUMENTATION_TELEMETRY_ENABLED: "false",
+    DD_REMOTE_CONFIGURATION_ENABLED: "false",
+    ...(interval === null ? {} : { DD_PROFILING_HEAP_SAMPLING_INTERVAL: String(interval) }),
+  };
+}
+
+async function measureOne(kind, seconds) {
+  const service = await ServiceProcess.start("express", kind);
+  const load = new OpenLoop(service.port, requestMix());
+  try {
+    load.start(LOAD_PER_SECOND, false);
+    await delay(WARM_UP_MILLIS);
+    await service.ask("watchDelay");
+    const before = await service.ask("read");
+    await delay(seconds * 1_000);
+    load.check();
+    const after = await service.ask("read");
+    const served = after.served - before.served;
+    return {
+      cpuMicrosPerRequest: (after.processMicros - before.processMicros) / served,
+      delayMaxMillis: after.delayMaxMillis,
+      rssBytes: after.rssBytes,
+      profiles: after.peerProfiles,
+      pauseCpuMillis: after.peerPauseMillis,
+    };
+  } finally {
+    load.stop();
+    await service.stop();
+  }
+}
+
+/** @returns name -> one row per run; a peer that does not start on this Node is listed with its error instead. */
+async function measurePeers(rounds, seconds, progress) {
+  const sink = await startSink();
+  const kinds = peerKinds(sink.url);
+  const rows = Object.fromEntries(Object.keys(kinds).map((name) => [name, []]));
+  const failures = {};
+  try {
+    for (let round = 0; round < rounds; round++) {
+      const order = round % 2 === 0 ? Object.keys(kinds) : Object.keys(kinds).reverse();
+      for (const name of order) {
+        if (failures[name] !== undefined) continue;
+        progress(`peers: round ${round + 1} of ${rounds}, ${name}`);
+        try {
+          rows[name].push(await measureOne(kinds[name], seconds));
+        } catch (error) {
+          if (name.startsWith("none")) throw error;
+          failures[name] = error.message;
+        }
+      }
+    }
+  } finally {
+    sink.server.close();
+  }
+  return { rows, failures };
+}
+
+function peerTable({ rows, failures }) {
+  const series = (name, key) => rows[name].map((row) => row[key]);
+  return Object.keys(rows).map((name) => {
+    if (failures[name] !== undefined) return { name, failure: failures[name] };
+    const pauses = series(name, "pauseCpuMillis").filter((pause) => pause !== null);
+    return {
+      name,
+      cpuRatio: plain(pairedRatio(series(name, "cpuMicrosPerRequest"), series("none", "cpuMicrosPerRequest"))),
+      delayMaxMillis: plain(estimate(series(name, "delayMaxMillis"))),
+      rssBytes: median(series(name, "rssBytes")),
+      pauseCpuMillis: pauses.length === 0 ? null : plain(estimate(pauses)),
+      profiles: series(name, "profiles").reduce((sum, count) => sum + count, 0),
+    };
+  });
+}
+
+module.exports = { measurePeers, peerTable };

@@ -1,0 +1,102 @@
+/**
+ * One service with the agent as shipped, under a steady load: first a minute and a half of its default life (what it
+ * samples, ticks, captures and uses on its worker thread), then design 2. Owns the sequence and the raw numbers.
+ */
+"use strict";
+
+const { setTimeout: delay } = require("node:timers/promises");
+const { runBlocks } = require("./blocks");
+const { OpenLoop } = require("./open-loop");
+const { GATE, PRELOAD, ServiceProcess, pin } = require("./service-process");
+const { requestMix } = require("./shop");
+
+const SATURATION_CONNECTIONS = 16;
+/** The agent measures 90 s of traffic before it chooses its interval. */
+const CHOICE_DEADLINE_MILLIS = 100_000;
+/** The first seconds are start-up: code is compiled, and captures come at 1, 2, 4 s. */
+const FACTS_FROM_MILLIS = 20_000;
+const REGROW_MILLIS = 15_000;
+/** So many samples that their cost stands out from the noise: some dozen a request. */
+const DENSE_INTERVAL_BYTES = 2_047;
+
+/**
+ * @param options.rounds of the blocks.
+ * @param options.states which of the states to alternate; all by default.
+ * @param options.utilisation arrivals, as a part of saturation.
+ * @param options.cpu pins the service to one CPU.
+ */
+async function runService(variant, { rounds, utilisation, states = null, cpu = null, progress }) {
+  const service = await ServiceProcess.start(variant, { preloads: [GATE, PRELOAD], cpu });
+  // Where there are two CPUs, the load keeps to the last one.
+  if (cpu !== null) pin(process.pid, cpu === 0 ? 1 : 0);
+  const load = new OpenLoop(service.port, requestMix());
+  try {
+    progress(`${variant}: looking for saturation`);
+    await load.saturate(SATURATION_CONNECTIONS, 4);
+    const saturation = await load.saturate(SATURATION_CONNECTIONS, 6);
+    await delay(500);
+    load.start(saturation * utilisation, true);
+    const facts = await defaultLife(service, load, progress);
+    // The choice has restarted the sampler: its tree grows again.
+    await delay(REGROW_MILLIS);
+    const pairs = await service.ask("capturePairs", { count: 60 });
+    const chosen = blockStates(facts.intervalBytes, states);
+    const blocks = await runBlocks(service, load, chosen, rounds, (text) => progress(`${variant}: ${text}`));
+    return { variant, saturationPerSecond: saturation, ...facts, capturePairs: pairs, blocks };
+  } finally {
+    load.stop();
+    await service.stop();
+  }
+}
+
+function blockStates(intervalBytes, only) {
+  const all = {
+    off: { subscribers: false, agent: false },
+    offAgain: { subscribers: false, agent: false },
+    on: { subscribers: true, agent: true, interval: intervalBytes },
+    bareDense: { subscribers: false, agent: false, bareSampler: true, interval: DENSE_INTERVAL_BYTES },
+  };
+  return only === null ? all : Object.fromEntries(only.map((name) => [name, all[name]]));
+}
+
+/** Second by second until the agent has chosen its interval. */
+async function defaultLife(service, load, progress) {
+  const began = performance.now();
+  const first = await service.ask("read");
+  const seconds = [];
+  let last = first;
+  while (performance.now() - began < CHOICE_DEADLINE_MILLIS) {
+    await delay(1_000);
+    load.check();
+    const now = await service.ask("read");
+    seconds.push(secondOf(last, now));
+    last = now;
+    progress(`default life, ${Math.round((now.atMillis - first.atMillis) / 1_000)} s`);
+    if (now.status.samplingIntervalBytes !== first.status.samplingIntervalBytes) break;
+  }
+  const steady = seconds.filter((one) => one.atMillis - first.atMillis > FACTS_FROM_MILLIS);
+  return {
+    startIntervalBytes: first.status.samplingIntervalBytes,
+    intervalBytes: last.status.samplingIntervalBytes,
+    labels: last.status.labels,
+    seconds: steady,
+    captures: last.captures,
+    hasChosen: last.status.samplingIntervalBytes !== first.status.samplingIntervalBytes,
+  };
+}
+
+function secondOf(before, after) {
+  const seconds = (after.atMillis - before.atMillis) / 1_000;
+  const captureMicros = after.captures.slice(before.captures.length).reduce((sum, one) => sum + one.cpuMicros, 0);
+  return {
+    atMillis: after.atMillis,
+    served: (after.served - before.served) / seconds,
+    processMicros: (after.processMicros - before.processMicros) / seconds,
+    mainMicros: (after.mainMicros - before.mainMicros) / seconds,
+    workerMicros: (after.agentNanos - before.agentNanos) / 1e3 / seconds,
+    tickMicros: (after.tickMicros - before.tickMicros - captureMicros) / seconds,
+    samples: after.ordinal >= before.ordinal ? (after.ordinal - before.ordinal) / seconds : null,
+  };
+}
+
+module.exports = { DENSE_INTERVAL_BYTES, runService };

@@ -1,0 +1,215 @@
+/** Owns the parts of the benchmark by name, and how large each is in `bench`, `bench:full` and `--quick`. */
+"use strict";
+
+const { estimate, midmean, plain, quantile } = require("./statistics");
+const { judge } = require("./verdicts");
+const { blockBudgets, budgetsOf, oneCpuBudgets } = require("./overhead/composition");
+const {
+  countBoundaries,
+  measureAwaits,
+  measureCaptures,
+  measureRequestCost,
+  measureSampleCost,
+} = require("./overhead/components");
+const { measureMemory, measureSlope, memoryBudgets } = require("./overhead/memory");
+const { measurePeers, peerTable } = require("./overhead/peers");
+const { measureScale, scaleBudgets } = require("./overhead/scale");
+const { runService } = require("./overhead/service-run");
+const { measureStartup, startupBudgets } = require("./overhead/startup");
+
+const SIZES = {
+  /** Under 10 minutes. */
+  bench: {
+    variants: ["express"],
+    rounds: 60,
+    componentRounds: 24,
+    requestPairs: 1_500,
+    sampleRounds: 2_000,
+    awaitPairs: 6,
+    captureRounds: 50,
+    starts: 25,
+    memoryRounds: 6,
+    peerRounds: 2,
+  },
+  /** CI: the components in under 3 minutes. */
+  quick: {
+    variants: ["express"],
+    rounds: 12,
+    componentRounds: 12,
+    requestPairs: 800,
+    sampleRounds: 1_000,
+    awaitPairs: 4,
+    captureRounds: 15,
+    starts: 8,
+    memoryRounds: 3,
+    peerRounds: 1,
+  },
+  full: {
+    variants: ["express", "fastify", "hello", "promises"],
+    rounds: 120,
+    componentRounds: 40,
+    requestPairs: 3_000,
+    sampleRounds: 5_000,
+    awaitPairs: 12,
+    captureRounds: 100,
+    starts: 60,
+    memoryRounds: 12,
+    peerRounds: 6,
+  },
+};
+const AWAIT_BATCHES = 150;
+const MEMORY_SECONDS = 12;
+const PEER_SECONDS = 12;
+/** Of saturation. Without latencies a lighter load does, which a busy machine can carry. */
+const LATENCY_UTILISATION = 0.6;
+const COMPONENT_UTILISATION = 0.3;
+const SHAPES = ["express", "fastify", "mounted", "plain"];
+const CAPTURE_RATIO = 1.3;
+
+/** Design 1 needs these; design 2 also the same state twice, and more rounds. */
+const COMPONENT_STATES = ["off", "on", "bareDense"];
+
+/** Designs 1 and 2 share one service: its default life feeds the first, its blocks both. */
+async function runComponents(size, progress, chosen) {
+  const withBlocks = chosen.includes("blocks");
+  progress("cost of a request's start and end");
+  const requestCost = await measureRequestCost(size.requestPairs, SHAPES);
+  progress("cost of a sample");
+  const sampleCost = await measureSampleCost(size.sampleRounds);
+  const awaits = await measureAwaits(size.awaitPairs, AWAIT_BATCHES, progress);
+  progress("captures of synthetic trees");
+  const captures = captureTable(await measureCaptures(size.captureRounds));
+  const budgets = [...captures.budgets];
+  const tables = { capture: captures.rows, awaits: awaitTable(awaits), components: {}, service: {} };
+  for (const variant of size.variants) {
+    progress(`${variant}: counting boundaries`);
+    const boundariesPerRequest = await countBoundaries(variant);
+    const run = await runService(variant, {
+      rounds: withBlocks ? size.rounds : size.componentRounds,
+      states: withBlocks ? null : COMPONENT_STATES,
+      utilisation: withBlocks ? LATENCY_UTILISATION : COMPONENT_UTILISATION,
+      progress,
+    });
+    const { parts, total, labels, rows } = budgetsOf({ run, requestCost, sampleCost, awaits, boundariesPerRequest });
+    budgets.push(...rows);
+    if (withBlocks) budgets.push(...blockBudgets(run, parts));
+    tables.components[variant] = plainParts({ ...parts, labelMicrosPerRequest: labels, totalMicrosPerSecond: total });
+    tables.service[variant] = serviceTable(run);
+  }
+  return { budgets, tables };
+}
+
+/** Nanoseconds of the asynchronous skeleton per mode; a service may use AsyncLocalStorage itself (`als`, `both`). */
+function awaitTable({ boundaries, ...modes }) {
+  const rows = Object.entries(modes).map(([mode, lists]) => [
+    mode,
+    plain(
+      estimate(
+        lists.map((nanos) => quantile(nanos, 0.1)),
+        midmean,
+      ),
+    ),
+  ]);
+  return { boundaries, nanos: Object.fromEntries(rows) };
+}
+
+function plainParts(parts) {
+  return Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, part === null ? null : plain(part)]));
+}
+
+function serviceTable(run) {
+  const { saturationPerSecond, startIntervalBytes, intervalBytes, labels, captures, capturePairs } = run;
+  const { hasChosen } = run;
+  return {
+    saturationPerSecond,
+    startIntervalBytes,
+    intervalBytes,
+    hasChosen,
+    labels,
+    captures,
+    treeNodes: capturePairs.treeNodes,
+  };
+}
+
+/** The synthetic trees: larger than those of a small service. */
+function captureTable({ results }) {
+  const budgets = [];
+  for (const { nodeCount, rounds, ways } of results) {
+    const asEstimate = (way) => ({
+      value: way.medianRatio,
+      low: way.ratioInterval[0],
+      high: way.ratioInterval[1],
+      repetitions: rounds,
+    });
+    const ours = ways.find((way) => way.name === "leak-agent capture");
+    const again = ways.find((way) => way.name.endsWith("(A/A)"));
+    budgets.push(
+      judge({
+        id: `capture/${nodeCount}`,
+        what: `block per capture, against V8's own GetAllocationProfile, ${nodeCount} nodes`,
+        estimate: asEstimate(ours),
+        resolution: asEstimate(again),
+        limit: CAPTURE_RATIO,
+        unit: "ratio",
+        design: 1,
+      }),
+    );
+  }
+  return { budgets, rows: results };
+}
+
+const PARTS = {
+  startup: {
+    fullOnly: false,
+    async run(size, progress) {
+      const rows = measureStartup(size.starts, progress);
+      return { budgets: startupBudgets(rows), tables: { startup: rows } };
+    },
+  },
+  components: { fullOnly: false, run: runComponents },
+  /** Design 2; run together with the components, whose service it shares. */
+  blocks: {
+    fullOnly: false,
+    run: (size, progress, chosen) => (chosen.includes("components") ? {} : runComponents(size, progress, chosen)),
+  },
+  memory: {
+    fullOnly: false,
+    async run(size, progress) {
+      const memory = await measureMemory(size.memoryRounds, MEMORY_SECONDS, progress);
+      progress("memory: a million requests");
+      const points = await measureSlope(1_000_000);
+      return { budgets: memoryBudgets(memory, points), tables: { memory: memory.rows, heapSlope: points } };
+    },
+  },
+  /** The other services and one CPU: designs 1 and 2 again. */
+  "one-cpu": {
+    fullOnly: true,
+    async run(size, progress) {
+      const run = await runService("express", {
+        rounds: size.rounds,
+        states: ["off", "offAgain", "on"],
+        utilisation: LATENCY_UTILISATION,
+        cpu: 0,
+        progress,
+      });
+      return { budgets: oneCpuBudgets(run), tables: { oneCpu: serviceTable(run) } };
+    },
+  },
+  peers: {
+    fullOnly: true,
+    async run(size, progress) {
+      const peers = peerTable(await measurePeers(size.peerRounds, PEER_SECONDS, progress));
+      return { tables: { peers } };
+    },
+  },
+  scale: {
+    fullOnly: true,
+    async run(size, progress) {
+      const scale = await measureScale(size, progress);
+      return { budgets: scaleBudgets(scale), tables: { scale: scale.captures } };
+    },
+  },
+};
+const NAMES = Object.keys(PARTS);
+
+module.exports = { NAMES, PARTS, SIZES };

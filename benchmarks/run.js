@@ -1,0 +1,89 @@
+/**
+ * `npm run bench [-- --only NAME,...] [--services NAME,...] [--json FILE] [--quick]`: measures the agent's cost on this
+ * machine and judges each budget by its interval. `npm run bench:full` adds peers, scale, one CPU and other services.
+ * Exit code: 1 when a budget is not met, 2 when one is not shown, 0 otherwise, 3 when a measurement broke.
+ */
+"use strict";
+
+const { writeFileSync } = require("node:fs");
+const { join } = require("node:path");
+const { parseArgs } = require("node:util");
+const { loadAverage, machineFacts } = require("./machine");
+const { NAMES, PARTS, SIZES } = require("./parts");
+const { exitCodeOf, formatEstimate, withBusyMachine } = require("./verdicts");
+
+const EXIT_BROKEN = 3;
+
+function progress(text) {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+  else process.stderr.write(`${text}\n`);
+}
+
+function chosenParts({ only, full }) {
+  if (only === undefined) return NAMES.filter((name) => full || !PARTS[name].fullOnly);
+  const names = only.split(",");
+  const unknown = names.filter((name) => PARTS[name] === undefined);
+  if (unknown.length > 0) throw new Error(`--only knows ${NAMES.join(", ")}; not ${unknown.join(", ")}`);
+  return names;
+}
+
+function printRow(row) {
+  const resolution = row.resolution === null ? "" : `; A/A ${formatEstimate(row.resolution, row.unit)}`;
+  const note = row.note === "" ? "" : `; ${row.note}`;
+  console.log(`${row.verdict.padEnd(9)} ${row.what}`);
+  const { repetitions = 0 } = row.estimate ?? {};
+  const limit = formatEstimate({ value: row.limit, low: 0, high: 0 }, row.unit).split(" (")[0];
+  console.log(
+    `          ${formatEstimate(row.estimate, row.unit)}, limit ${limit}; n=${repetitions}${resolution}${note}`,
+  );
+}
+
+async function main() {
+  const { values } = parseArgs({
+    options: {
+      only: { type: "string" },
+      json: { type: "string" },
+      full: { type: "boolean", default: false },
+      quick: { type: "boolean", default: false },
+      services: { type: "string" },
+    },
+  });
+  const sized = values.full ? SIZES.full : values.quick ? SIZES.quick : SIZES.bench;
+  const size = values.services === undefined ? sized : { ...sized, variants: values.services.split(",") };
+  const began = Date.now();
+  const result = {
+    schema: "leak-agent.bench/1",
+    date: new Date(began).toISOString(),
+    agentVersion: require(join(__dirname, "../package.json")).version,
+    machine: machineFacts(),
+    loadAverageBefore: loadAverage(),
+    budgets: [],
+    tables: {},
+  };
+  const chosen = chosenParts(values);
+  for (const name of chosen) {
+    const { budgets: judged = [], tables = {} } = await PARTS[name].run(size, progress, chosen);
+    const budgets = judged.map((row) => withBusyMachine(row, result.loadAverageBefore, result.machine.cores));
+    if (process.stderr.isTTY) progress("");
+    budgets.forEach(printRow);
+    result.budgets.push(...budgets);
+    Object.assign(result.tables, tables);
+  }
+  result.loadAverageAfter = loadAverage();
+  result.seconds = Math.round((Date.now() - began) / 1_000);
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(result, null, 1)}\n`);
+  const { node, cpuModel, cores } = result.machine;
+  console.log(
+    `Node ${node}, ${cores} x ${cpuModel}, load average ${result.loadAverageBefore} before and ` +
+      `${result.loadAverageAfter} after, ${result.seconds} s`,
+  );
+  return exitCodeOf(result.budgets);
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error) => {
+    console.error(error);
+    process.exit(EXIT_BROKEN);
+  },
+);

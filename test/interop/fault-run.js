@@ -1,0 +1,121 @@
+/** One agent through one fault: what it handed in, what arrived, what it counted as dropped, what still waits. */
+"use strict";
+const assert = require("node:assert/strict");
+const { createHash } = require("node:crypto");
+const { readFileSync } = require("node:fs");
+const { join } = require("node:path");
+const { APPS, PRELOAD, Service, filesBelow } = require("../harness/service");
+const { metricsByName, bodyOfFinding } = require("./otlp-json");
+const { SIGNALS, SentLedger } = require("./sent-ledger");
+
+const DEADLINE_MILLIS = 480_000;
+/** Modules that only the agent's thread may load. */
+const OFF_MAIN = /dist\/(export|worker|detector)\/|sdk-node|opentelemetry\/(?!api\/)/;
+
+class FaultRun {
+  /** @param folder the agent's. @param app of test/apps. @param env beside the horizon of a short load test. */
+  constructor({ folder, app, env, prefix = [] }) {
+    this.folder = folder;
+    this.ledger = new SentLedger(folder);
+    this.options = { app, env, prefix };
+    this.start();
+  }
+
+  /** Starts the next life. */
+  start() {
+    const { app, env, prefix } = this.options;
+    const args = ["-r", join(APPS, "loaded-modules.js"), "-r", PRELOAD, join(APPS, app)];
+    const [program, ...words] = [...prefix, process.execPath, ...args];
+    this.service = new Service(words, {
+      node: program,
+      deadlineMillis: DEADLINE_MILLIS,
+      env: { LEAK_AGENT_DIR: this.folder, LEAK_AGENT_HORIZON: "15s", LEAK_AGENT_EXPORT_INTERVAL: "1s", ...env },
+    });
+  }
+
+  until(condition, what) {
+    return this.service.until(condition, what);
+  }
+
+  /** Waits until so many bodies of each named signal wait. */
+  untilWaiting(counts) {
+    const isWaiting = ([signal, count]) => this.ledger.waiting(signal) >= count;
+    return this.until(() => Object.entries(counts).every(isWaiting), `${JSON.stringify(counts)} wait`);
+  }
+
+  /** The backend takes everything: until the spool is empty once for each signal. */
+  async untilDrained() {
+    for (const signal of SIGNALS) await this.until(() => this.ledger.waiting(signal) === 0, `${signal} drained`);
+  }
+
+  /** kill -9. */
+  async kill() {
+    await this.service.stop();
+    this.ledger.noteDeath();
+  }
+
+  /** Lets the service leave, and checks that its main thread had nothing of the exporter's code. */
+  async leave() {
+    this.service.say("leave");
+    const { code, signal, stdout, stderr } = await this.service.ended;
+    assert.deepEqual([code, signal], [0, null], stderr);
+    const { files, builtins } = JSON.parse(/^loaded (.*)$/m.exec(stdout)[1]);
+    assert.ok(files.some((file) => /dist\/probe\//.test(file)));
+    assert.deepEqual(
+      files.filter((file) => OFF_MAIN.test(file)),
+      [],
+    );
+    assert.ok(!builtins.includes("http2"), "no HTTP/2 on the main thread");
+  }
+
+  async close() {
+    await this.service.stop();
+    this.ledger.close();
+  }
+
+  findings() {
+    const files = filesBelow(this.folder).filter((file) => file.endsWith("findings.jsonl"));
+    return files.flatMap((file) => readFileSync(file, "utf8").trim().split("\n").map(JSON.parse));
+  }
+
+  /**
+   * The account of one signal after the end: sent = received + dropped + replaced + waiting.
+   * @param received decoded messages. @param replaced totals that newer ones replaced; metrics only.
+   */
+  assertBalance(signal, received, replaced = 0) {
+    const account = {
+      sent: this.ledger.sent(signal),
+      received: distinct(received),
+      dropped: this.ledger.dropped(signal),
+      replaced,
+      waiting: this.ledger.waiting(signal),
+    };
+    const { sent, ...rest } = account;
+    const sum = Object.values(rest).reduce((total, count) => total + count, 0);
+    assert.equal(sent, sum, `${signal}: ${JSON.stringify(account)}`);
+    assert.ok(sent > 0, `${signal}: nothing was sent`);
+    return account;
+  }
+}
+
+/** What was sent again after an answer that got lost may come twice. */
+function distinct(messages) {
+  const hash = (message) => createHash("sha256").update(JSON.stringify(message)).digest("hex");
+  return new Set(messages.map(hash)).size;
+}
+
+/** The last reading of `leak_agent.dropped` by reason. */
+function dropsIn(metricMessages) {
+  const readings = metricsByName(metricMessages).get("leak_agent.dropped") ?? [];
+  return Object.fromEntries(
+    (readings.at(-1) ?? []).map(({ attributes, value }) => [attributes["leak_agent.reason"], value]),
+  );
+}
+
+function findingsIn(logMessages) {
+  return logMessages.flatMap(({ resourceLogs }) =>
+    resourceLogs.flatMap(({ scopeLogs }) => scopeLogs.flatMap(({ logRecords }) => logRecords.map(bodyOfFinding))),
+  );
+}
+
+module.exports = { FaultRun, dropsIn, findingsIn };

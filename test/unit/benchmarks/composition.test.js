@@ -1,0 +1,93 @@
+/** The sum of the parts is the sum of the parts: a made-up service whose every cost is known. */
+"use strict";
+const assert = require("node:assert/strict");
+const { test } = require("node:test");
+const { blockBudgets, budgetsOf } = require("../../../benchmarks/overhead/composition");
+const { LatencyHistogram } = require("../../../benchmarks/overhead/latency-histogram");
+const { estimate, mean } = require("../../../benchmarks/statistics");
+
+const ROUNDS = 12;
+
+/** Small, alternating errors, so that intervals have a width and medians stay right. */
+function wobble(value, i) {
+  return value * (1 + (i % 2 === 0 ? 0.001 : -0.001));
+}
+
+function block(mainMicros, samplesPerRequest) {
+  return Array.from({ length: ROUNDS }, (_, i) => {
+    const latencies = new LatencyHistogram();
+    for (let k = 1; k <= 200; k++) latencies.add(k / 100);
+    const micros = wobble(mainMicros, i);
+    return { processMicros: micros, mainMicros: micros, served: 200, samples: 200 * samplesPerRequest, latencies };
+  });
+}
+
+/** 500 requests/s of 500 us; 1 sample of 4 us and 80 boundaries of 2 ns a request; 600 ns per request. */
+function measurements(changes = {}) {
+  const series = (value) => Array.from({ length: 40 }, (_, i) => wobble(value, i));
+  const second = { served: 500, workerMicros: 300, tickMicros: 100, processMicros: 250_000, mainMicros: 250_000 };
+  return {
+    run: {
+      variant: "express",
+      labels: "interpose",
+      seconds: Array.from({ length: 30 }, () => second),
+      captures: [0, 1, 2, 4, 8, 16].map((s) => ({ atMillis: s * 1_000, millis: 1, cpuMicros: 1_000 })),
+      capturePairs: { rows: series(1).map((ours) => ({ ours, v8: ours / 1.1, v8Again: ours / 1.1 })), treeNodes: 900 },
+      blocks: { off: block(500, 0), offAgain: block(500, 0), on: block(505, 1), bareDense: block(620, 30) },
+    },
+    requestCost: {
+      results: {
+        express: { on: series(1_600), off: series(1_000), offAgain: series(1_000) },
+        plain: { on: series(1_600), off: series(1_000) },
+      },
+    },
+    sampleCost: {
+      bare: series(300).map((micros) => ({ micros, samples: 80 })),
+      labels: series(340).map((micros) => ({ micros, samples: 80 })),
+    },
+    awaits: { plain: [series(4_000), series(4_000)], agent: [series(4_664), series(4_664)], boundaries: 32 },
+    boundariesPerRequest: estimate(series(80), mean),
+    ...changes,
+  };
+}
+
+function within(actual, expected, tolerance) {
+  assert.ok(Math.abs(actual / expected - 1) < tolerance, `${actual} is not about ${expected}`);
+}
+
+test("the parts are what went in, and the total is their sum", () => {
+  const { parts, labels, total, rows } = budgetsOf(measurements());
+  within(parts.sampleMicros.value, 4, 0.01);
+  within(parts.labelSampleMicros.value, 0.5, 0.01);
+  within(parts.perRequestNanos.value, 600, 0.01);
+  within(parts.boundaryNanos.value, 2, 0.1);
+  within(parts.captureMicrosPerSecond.value, 100, 0.01);
+  // 0.6 + 80 x 0.002 + 1 x 0.5, and with the sample 4 more; 500 times a second, with worker, timer and captures.
+  within(labels.value, 1.26, 0.02);
+  within(total.value, 500 * 5.26 + 300 + 100 + 100, 0.01);
+  const row = (id) => rows.find((candidate) => candidate.id === id);
+  within(row("cpu/express").estimate.value, 3_130 / (5_000 + 0.005 * 250_000), 0.01);
+  within(row("labels/express").estimate.value, 1.26 / 500, 0.02);
+  within(row("floor/express").estimate.value, 3_130 / 2_000, 0.01);
+  within(row("capture/express").estimate.value, 1.1, 0.001);
+  assert.equal(row("cpu/express").verdict, "met");
+  assert.equal(row("floor/express").verdict, "not met");
+  assert.equal(row("pauses/express").estimate.value, 6);
+});
+
+test("a worker that eats half a per cent of a core breaks the budget", () => {
+  const dear = measurements();
+  dear.run.seconds = dear.run.seconds.map((second) => ({ ...second, workerMicros: 5_000 }));
+  assert.equal(budgetsOf(dear).rows.find((row) => row.id === "cpu/express").verdict, "not met");
+});
+
+test("by blocks, the limit is what the load allows: half a per cent of a core is more at a low load", () => {
+  const measured = measurements();
+  const { parts } = budgetsOf(measured);
+  const [cpu, p99] = blockBudgets(measured.run, parts);
+  within(cpu.estimate.value, 1.01, 0.001);
+  within(cpu.limit, 1.005 + 5_000 / 250_000, 0.001);
+  assert.equal(cpu.verdict, "met");
+  within(cpu.resolution.value, 1, 0.001);
+  within(p99.estimate.value, 1, 0.005);
+});
