@@ -1,5 +1,5 @@
 /**
- * A service that grows outside of the JS heap with each request, or only seems to. argv[2] says how; it does so 20
+ * A service that grows outside of the JS heap with each request, or only seems to. argv[2] and on say how; it does so 20
  * times a second, in requests that it sends itself, until it is killed.
  */
 "use strict";
@@ -11,6 +11,8 @@ const path = require("node:path");
 const { request } = require("./served");
 
 const kept = [];
+const ring = [];
+const pool = [];
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "leak-agent-outside-"));
 process.on("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
 process.stdin.once("data", () => process.exit(0));
@@ -40,20 +42,22 @@ const WAYS = {
   },
   /** A ring of Buffers that is full after 3 s. */
   ring: () => {
-    kept.push(buffer(256));
-    if (kept.length > 60) kept.shift();
+    ring.push(buffer(256));
+    if (ring.length > 60) ring.shift();
   },
   /** Buffers that live for as long as their request. */
   garbage: () => buffer(512),
   /** A pool of connections that is full after a second. */
   pool: () => {
-    if (kept.length < 20) kept.push(net.connect(sink.address().port, "127.0.0.1").on("error", () => {}));
+    if (pool.length < 20) pool.push(net.connect(sink.address().port, "127.0.0.1").on("error", () => {}));
   },
 };
 
 const server = http.createServer((_request, response) => {
   // By the clock: a busy machine, where requests come late, must not change how this service grows.
-  for (; count < (20 * (Date.now() - startMillis)) / 1_000; count++) WAYS[process.argv[2]]();
+  for (; count < (20 * (Date.now() - startMillis)) / 1_000; count++) {
+    for (const way of process.argv.slice(2)) WAYS[way]();
+  }
   response.end("done");
 });
 server.listen(0, "127.0.0.1", () => {

@@ -8,9 +8,16 @@ const { APPS, PRELOAD, Service, historyLines, jsonLines, temporaryFolder } = req
 
 const HORIZON_SECONDS = 10;
 
-function start(way, folder) {
-  const env = { LEAK_AGENT_DIR: folder, LEAK_AGENT_HORIZON: `${HORIZON_SECONDS}s`, LEAK_AGENT_LOG: "off" };
-  return new Service(["-r", PRELOAD, join(APPS, "outside-service.js"), way], { env, deadlineMillis: 150_000 });
+function start(ways, folder) {
+  // A machine that is busy with other tests makes slow captures; they must not be held back here.
+  const env = {
+    LEAK_AGENT_DIR: folder,
+    LEAK_AGENT_HORIZON: `${HORIZON_SECONDS}s`,
+    LEAK_AGENT_LOG: "off",
+    LEAK_AGENT_PAUSE_BUDGET_MS: "1000",
+    LEAK_AGENT_CPU_BUDGET: "10",
+  };
+  return new Service(["-r", PRELOAD, join(APPS, "outside-service.js"), ...ways], { env, deadlineMillis: 150_000 });
 }
 
 function findings(folder) {
@@ -18,8 +25,16 @@ function findings(folder) {
   return existsSync(file) ? jsonLines(file) : [];
 }
 
-const outside = (finding) => finding.outside !== undefined;
-const isAlarm = ({ verdict }) => verdict === "leak" || verdict === "urgent";
+/** What the level alone has raised an alarm about, the first alarm of each signal. */
+function alarms(folder) {
+  const found = new Map();
+  for (const finding of findings(folder)) {
+    const isAlarm = finding.verdict === "leak" || finding.verdict === "urgent";
+    if (isAlarm && finding.outside !== undefined && !found.has(finding.outside.signal))
+      found.set(finding.outside.signal, finding);
+  }
+  return found;
+}
 
 /** Observed life in horizons. */
 function horizonsLived(folder) {
@@ -27,53 +42,38 @@ function horizonsLived(folder) {
   return times.length === 0 ? 0 : (times.at(-1) - times[0]) / (HORIZON_SECONDS * 1_000);
 }
 
-test("what grows outside the heap", { concurrency: true }, async (context) => {
-  const cases = [];
-  for (const [way, signal] of [
-    ["buffers", "array-buffers"],
-    ["sockets", "open-files"],
-    ["modules", "modules"],
-  ]) {
-    cases.push(
-      context.test(`${way}: the signal is ${signal}, and no line is blamed`, async (own) => {
-        const folder = temporaryFolder(own);
-        const service = start(way, folder);
-        own.after(() => service.stop());
-        const finding = await service.until(
-          () => findings(folder).find((record) => record.outside?.signal === signal && isAlarm(record)),
-          `an alarm about ${signal}`,
-        );
-        await service.stop();
-        assert.equal(finding.evidence.method, "level");
-        assert.deepEqual(finding.path, []);
-        assert.equal(finding.appFrame, null);
-        assert.equal(finding.site.line, 0);
-        assert.ok(finding.outside.perHourLow > 0 && finding.outside.level > finding.outside.startLevel);
-        const perSecond = finding.outside.perHour / 3_600;
-        const most = { "array-buffers": 20 * 65_536, "open-files": 20, modules: 40 }[signal];
-        assert.ok(perSecond > 0.6 * most && perSecond < 1.3 * most, `${perSecond} a second, ${most} expected`);
-        if (signal === "array-buffers") assert.ok(finding.explained.rssGrowthRatio > 0.5, finding.text);
-        const others = findings(folder)
-          .filter((record) => outside(record) && isAlarm(record))
-          .map((f) => f.outside.signal);
-        assert.deepEqual([...new Set(others)], [signal]);
-      }),
-    );
+test("Buffers, sockets and modules that are kept: each is told by its own signal, and no line is blamed", async (context) => {
+  const folder = temporaryFolder(context);
+  const service = start(["buffers", "sockets", "modules"], folder);
+  const perSecond = { "array-buffers": 20 * 65_536, "open-files": 10, modules: 40 };
+  const signals = Object.keys(perSecond).sort();
+  try {
+    await service.until(() => signals.every((signal) => alarms(folder).has(signal)), `alarms about ${signals}`);
+  } finally {
+    await service.stop();
   }
-  for (const way of ["ring", "garbage", "pool"]) {
-    cases.push(
-      context.test(`healthy: ${way} does not alarm in six horizons`, async (own) => {
-        const folder = temporaryFolder(own);
-        const service = start(way, folder);
-        own.after(() => service.stop());
-        await service.until(() => horizonsLived(folder) >= 6, "six horizons were seen");
-        await service.stop();
-        assert.deepEqual(
-          findings(folder).filter((record) => outside(record) && isAlarm(record)),
-          [],
-        );
-      }),
-    );
+  assert.deepEqual([...alarms(folder).keys()].sort(), signals);
+  for (const [signal, finding] of alarms(folder)) {
+    const { outside } = finding;
+    assert.equal(finding.evidence.method, "level");
+    assert.deepEqual(finding.path, []);
+    assert.equal(finding.appFrame, null);
+    assert.equal(finding.site.line, 0);
+    assert.ok(outside.perHourLow > 0 && outside.level > outside.startLevel);
+    const ratio = outside.perHour / 3_600 / perSecond[signal];
+    assert.ok(ratio > 0.6 && ratio < 1.4, `${signal}: ${ratio} of the true growth`);
   }
-  await Promise.all(cases);
+  const { explained, text } = alarms(folder).get("array-buffers");
+  assert.ok(explained.rssGrowthRatio > 0.4, text);
+});
+
+test("a ring of Buffers, garbage Buffers and a pool of connections do not alarm in six horizons", async (context) => {
+  const folder = temporaryFolder(context);
+  const service = start(["ring", "garbage", "pool"], folder);
+  try {
+    await service.until(() => horizonsLived(folder) >= 6, "six horizons were seen");
+  } finally {
+    await service.stop();
+  }
+  assert.deepEqual([...alarms(folder).keys()], []);
 });
