@@ -35,6 +35,8 @@ class FaultRun {
         LEAK_AGENT_EXPORT_INTERVAL: "1s",
         // An answer that is not waited for makes a body count twice: as arrived, and as what becomes of it here.
         OTEL_EXPORTER_OTLP_TIMEOUT: "60000",
+        // The worker is not cut off between what it does with the last body and its note of it.
+        LEAK_AGENT_EXIT_FLUSH_MS: "5000",
         ...env,
       },
     });
@@ -82,6 +84,12 @@ class FaultRun {
   async close() {
     await this.service.stop();
     this.ledger.close();
+  }
+
+  /** Bodies of which it is known where they are. @param receivedCount that the backend took. */
+  accountedFor(signal, receivedCount) {
+    const { ledger } = this;
+    return receivedCount + ledger.dropped(signal) + ledger.replaced(signal) + ledger.waiting(signal);
   }
 
   findings() {
