@@ -21,14 +21,14 @@ const SIZES = {
   /** Under 10 minutes. */
   bench: {
     variants: ["express"],
-    rounds: 60,
+    rounds: 100,
     componentRounds: 24,
     requestPairs: 1_500,
     sampleRounds: 2_000,
     awaitPairs: 12,
     captureRounds: 50,
     starts: 25,
-    memoryRounds: 6,
+    memoryRounds: 5,
     peerRounds: 2,
   },
   /** CI: the components in under 3 minutes. */

@@ -53,7 +53,7 @@ async function measureSampleCost(rounds) {
 
 /**
  * The asynchronous skeleton of a request, in a process per mode, ABBA; one list of nanoseconds per child. Services that
- * use AsyncLocalStorage themselves (`als`, `both`) are no part of a budget: they are run in every third pair.
+ * use AsyncLocalStorage themselves (`als`, `both`) are no part of a budget: they are run in every fourth pair.
  */
 async function measureAwaits(pairs, batches, progress) {
   const results = { plain: [], agent: [], als: [], both: [] };
@@ -65,7 +65,7 @@ async function measureAwaits(pairs, batches, progress) {
   const counted = await run("count");
   for (let pair = 0; pair < pairs; pair++) {
     progress(`boundaries: pair ${pair + 1} of ${pairs}`);
-    const modes = pair % 3 === 0 ? ["plain", "als", "both", "agent"] : ["plain", "agent"];
+    const modes = pair % 4 === 0 ? ["plain", "als", "both", "agent"] : ["plain", "agent"];
     const order = pair % 2 === 0 ? modes : [...modes].reverse();
     for (const mode of order) results[mode].push((await run(mode)).nanos);
   }
