@@ -63,7 +63,10 @@ export function describeTransition(
   });
   const heldMillis = owner.heldMillis(tracked.frame, nowMillis);
   const stack = representativeStack(memory, tracked, shown);
-  if (tracked.siteFunctions.length === 0) tracked.siteFunctions = siteFunctionsOf(memory, tracked.namedFrame, stack);
+  if (tracked.siteFunctions.length === 0) {
+    const known = options.knownSiteFunctions?.(site, memory.routeOf(owner)?.name ?? null) ?? null;
+    tracked.siteFunctions = known ?? siteFunctionsOf(memory, tracked.namedFrame, stack);
+  }
   const since = owner.clock.originMillis();
   const ownerLivingCount = [...memory.store.of(owner.key)].filter(isLiving).length;
   return {

@@ -2,7 +2,7 @@
  * Pure. Owns everything the detector remembers of the observations so far: routes and their clocks, stacks, samples,
  * mark-compacts, memory levels. Judges nothing.
  */
-import type { Observation } from "../model/observation";
+import type { Frame, Observation } from "../model/observation";
 import type { OwnerKind, Route } from "../model/owner";
 import { ExposureClock, HourClock } from "./exposure";
 import type { HypothesisContext } from "./hypothesis";
@@ -16,6 +16,8 @@ export interface DetectorOptions {
   readonly horizonMillis: number;
   readonly windowMillis: number;
   readonly applicationRoot: string;
+  /** Names of functions under which an earlier life knew this site, so that a finding keeps its id; null: unknown. */
+  readonly knownSiteFunctions?: (site: Frame, route: string | null) => readonly string[] | null;
 }
 
 /** Observations of which the mark-compact count is remembered, per thread. */

@@ -69,6 +69,18 @@ export class Detector {
     return this.memory;
   }
 
+  /**
+   * The record of a `leak` that more than this life speaks for (lives.ts); the site's own verdict stays as it is.
+   * @returns null where the owner or the site is unknown.
+   */
+  describeAcrossLives(ownerKey: string, frame: number, namedFrame: number, now: number): Transition | null {
+    const owner = this.memory.owners.get(ownerKey);
+    if (owner === undefined) return null;
+    const own = owner.tracked.get(namedFrame) ?? newSite(frame, namedFrame, now);
+    const site: TrackedSite = { ...own, verdict: "leak", previousVerdict: own.sequence === 0 ? null : own.verdict };
+    return describeTransition(this.memory, owner, { ...site, sequence: own.sequence + 1 }, now, this.hypothesisCount);
+  }
+
   /** Totals by route and site, for metrics; they start when this is first called. */
   tally(): SurvivalTally {
     this.survivals ??= new SurvivalTally(this.memory.stacks);
@@ -185,21 +197,7 @@ export class Detector {
       return;
     }
     if (owner.tracked.size >= MAX_TRACKED_PER_OWNER) return;
-    owner.tracked.set(namedFrame, {
-      frame,
-      namedFrame,
-      siteFunctions: [],
-      verdict: "inconclusive",
-      previousVerdict: null,
-      sequence: 0,
-      firstSeenMillis: now,
-      brokenSinceMillis: null,
-      isSpent: false,
-      readySinceMillis: null,
-      ladder: null,
-      ladderSinceMillis: now,
-      mergedInto: null,
-    });
+    owner.tracked.set(namedFrame, newSite(frame, namedFrame, now));
   }
 
   private nextVerdict(
@@ -352,4 +350,22 @@ function fingerprintOf(samples: readonly StoredSample[]): string {
 function mostSurvivorsFirst(owner: OwnerState): TrackedSite[] {
   const survivors = (site: TrackedSite): number => owner.evaluations.get(site.frame)?.survivors.length ?? 0;
   return [...owner.tracked.values()].sort((a, b) => survivors(b) - survivors(a));
+}
+
+function newSite(frame: number, namedFrame: number, now: number): TrackedSite {
+  return {
+    frame,
+    namedFrame,
+    siteFunctions: [],
+    verdict: "inconclusive",
+    previousVerdict: null,
+    sequence: 0,
+    firstSeenMillis: now,
+    brokenSinceMillis: null,
+    isSpent: false,
+    readySinceMillis: null,
+    ladder: null,
+    ladderSinceMillis: now,
+    mergedInto: null,
+  };
 }

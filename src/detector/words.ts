@@ -77,7 +77,8 @@ function evidenceSentence(finding: Finding): string {
     evidence.cohortsFreed === 0
       ? "none was freed"
       : `${evidence.cohortsFreed} ${evidence.cohortsFreed === 1 ? "was" : "were"} freed`;
-  return `${evidence.cohortsMatured} cohorts of its allocations matured and ${freed}; the oldest living one is ${duration(evidence.oldestAgeSeconds)} old (${evidence.majorGcs} mark-compacts so far).`;
+  const lives = evidence.lives > 1 ? `In the later halves of ${evidence.lives} lives that agree, ` : "";
+  return `${lives}${evidence.cohortsMatured} cohorts of its allocations matured and ${freed}; the oldest living one is ${duration(evidence.oldestAgeSeconds)} old (${evidence.majorGcs} mark-compacts so far).`;
 }
 
 function steadinessSentence(finding: Finding): string {

@@ -4,15 +4,17 @@
  */
 import type { Detector } from "../detector/detector";
 import type { Clock } from "../detector/exposure";
-import { ANONYMOUS_FUNCTION, type DescribedFrame } from "../detector/finding-record";
+import { ANONYMOUS_FUNCTION, type DescribedFrame, type FindingContext, toFinding } from "../detector/finding-record";
 import { checkFix, looksDue } from "../detector/fix-check";
 import { fixQuestionOf, keysOf, withFix } from "../detector/fix-question";
 import { lifeNumbers } from "../detector/life-series";
+import { acrossLives, alternativesAcrossLives, type EvidenceAcrossLives } from "../detector/lives";
 import type { OwnerState } from "../detector/owner-state";
 import type { SiteSummary } from "../detector/summary";
+import type { Transition } from "../detector/transition";
 import type { PastLife } from "../export/life-file";
-import type { Finding, FindingService } from "../model/finding";
-import { type LifeSeries, type LifeSite, siteKeyOf } from "../model/life";
+import type { Finding } from "../model/finding";
+import { type LifeSeries, type LifeSite, seriesKey, siteKeyOf } from "../model/life";
 import type { Frame } from "../model/observation";
 import type { OwnerKind } from "../model/owner";
 import type { LifeJournal } from "./life-journal";
@@ -29,7 +31,7 @@ export interface LifeWatchOptions {
   readonly journal: Pick<LifeJournal, "past" | "opening" | "noteSeries">;
   readonly detector: Detector;
   readonly describe: (frame: Frame) => DescribedFrame;
-  readonly service: () => Omit<FindingService, "threadId">;
+  readonly context: () => FindingContext;
 }
 
 /** A site of a route, as lives name it. */
@@ -49,6 +51,9 @@ export class LifeWatch {
   private readonly carried = new Map<string, Place>();
   private readonly frames = new Map<string, { readonly frames: Set<number>; scanned: number }>();
   private readonly spacingMillis: number;
+  private readonly orders = new Map<string, number>();
+  /** Owners whose leak was told on the evidence of several lives. */
+  private readonly toldAcross = new Set<string>();
   private recordedMillis = Number.NEGATIVE_INFINITY;
   /** Alarms of earlier lives that nothing has ended. */
   readonly standing: readonly Finding[];
@@ -64,19 +69,74 @@ export class LifeWatch {
     for (const finding of this.standing) {
       if (finding.service.buildId !== opening.buildId) this.checks.set(finding.id, { finding, looksDone: 0 });
     }
+    for (const one of earlier.flatMap((life) => life.series)) if (one.site !== null) this.orderOf(seriesKey(one));
     for (const { kind, route, site } of earlier.slice(-MAX_SITES).flatMap((life) => life.series)) {
-      if (site !== null && this.carried.size < MAX_SITES)
-        this.carried.set(placeKey({ route, kind, site }), { kind, route, site });
+      if (site === null || this.carried.size >= MAX_SITES) continue;
+      const key = placeKey({ route, kind, site });
+      if (!this.carried.has(key)) this.carried.set(key, { kind, route, site });
     }
   }
 
-  /** @returns findings of earlier builds whose fix is decided now. */
+  /** @returns findings of earlier builds whose fix is decided now, and leaks that only several lives together show. */
   look(nowMillis: number): Finding[] {
     if (nowMillis - this.recordedMillis < this.spacingMillis) return [];
     this.recordedMillis = nowMillis;
     const series = this.seriesNow(nowMillis);
     this.options.journal.noteSeries(series);
-    return this.checkFixes(series, nowMillis);
+    return [...this.checkFixes(series, nowMillis), ...this.judgeAcrossLives(series, nowMillis)];
+  }
+
+  /** The functions under which an earlier life named this site; null: it is new. */
+  functionsOf(site: Frame, route: string | null): readonly string[] | null {
+    const named = site.function === "" ? ANONYMOUS_FUNCTION : site.function;
+    for (const place of this.carried.values()) {
+      if (place.site.function !== named || place.route !== route) continue;
+      if (siteKeyOf(this.nameOf(site)) === siteKeyOf(place.site)) return place.site.functions;
+    }
+    return null;
+  }
+
+  private judgeAcrossLives(series: readonly LifeSeries[], nowMillis: number): Finding[] {
+    const told: Finding[] = [];
+    const owners = new Set<string>();
+    for (const summary of this.options.detector.summary(MAX_SITES, new Set()).sites) {
+      // What this life has decided by itself needs no help, and one owner is one finding.
+      const isOpen = summary.verdict === null || summary.verdict === "watch";
+      const key = seriesKey(this.placeOf(summary));
+      const current = series.find((one) => seriesKey(one) === key);
+      if (!isOpen || current === undefined || owners.has(summary.owner) || this.toldAcross.has(summary.owner)) continue;
+      const finding = this.acrossLives(summary, current, nowMillis);
+      if (finding === null) continue;
+      owners.add(summary.owner);
+      this.toldAcross.add(summary.owner);
+      told.push(finding);
+    }
+    return told;
+  }
+
+  private acrossLives(summary: SiteSummary, current: LifeSeries, nowMillis: number): Finding | null {
+    const { opening, past } = this.options.journal;
+    const key = seriesKey(current);
+    const earlier = past.flatMap((life) =>
+      life.opening.service !== opening.service
+        ? []
+        : life.series
+            .filter((one) => seriesKey(one) === key && one.timeMillis < opening.startTimeMillis)
+            .map((one) => ({ startMillis: life.opening.startTimeMillis, endMillis: one.timeMillis, series: one })),
+    );
+    const own = { startMillis: opening.startTimeMillis, endMillis: nowMillis, series: current };
+    const evidence = acrossLives(earlier, own, opening.horizonMillis, this.orderOf(key));
+    if (!evidence.supportsLeak) return null;
+    const { owner, frame, namedFrame } = summary;
+    const transition = this.options.detector.describeAcrossLives(owner, frame, namedFrame, nowMillis);
+    if (transition === null) return null;
+    return toFinding(withEvidence(transition, evidence, opening.horizonMillis), this.options.context());
+  }
+
+  /** Order of appearance among all sites that lives have recorded: decides the share of the error budget. */
+  private orderOf(key: string): number {
+    if (!this.orders.has(key)) this.orders.set(key, this.orders.size);
+    return this.orders.get(key) ?? 0;
   }
 
   /** Numbers of every site that this life or an earlier one has noticed, and of their routes. */
@@ -123,7 +183,7 @@ export class LifeWatch {
       site: {
         ...this.nameOf(site),
         holder: holder === null ? null : { file: this.nameOf(holder).file, function: this.nameOf(holder).function },
-        functions: siteFunctions,
+        functions: this.functionsOf(site, route?.name ?? null) ?? siteFunctions,
       },
     };
   }
@@ -173,7 +233,7 @@ export class LifeWatch {
       const fix = checkFix(question);
       if (fix.verdict === "undecided") continue;
       this.checks.delete(finding.id);
-      const service = { ...this.options.service(), threadId: finding.service.threadId };
+      const service = { ...this.options.context().service, threadId: finding.service.threadId };
       const firstBuildId = finding.service.firstBuildId ?? finding.service.buildId;
       decided.push(
         withFix(finding, fix, { time: new Date(nowMillis).toISOString(), service: { ...service, firstBuildId } }),
@@ -194,6 +254,24 @@ export class LifeWatch {
     const { file } = this.nameOf(there.site);
     return `${file}:${there.site.line} ${there.site.function === "" ? ANONYMOUS_FUNCTION : there.site.function}`;
   }
+}
+
+function withEvidence(transition: Transition, across: EvidenceAcrossLives, horizonMillis: number): Transition {
+  return {
+    ...transition,
+    alternatives: alternativesAcrossLives(across, horizonMillis),
+    evidence: {
+      ...transition.evidence,
+      cohortsMatured: across.maturedCount,
+      cohortsFreed: across.freedCount,
+      lnE: across.lnE,
+      lnThreshold: across.lnThreshold,
+      halfRatio: across.halfRatio,
+      minQuarterRatio: across.minQuarterRatio,
+      unrefutedSeconds: across.heldMillis / 1_000,
+      lives: across.agreeingLives,
+    },
+  };
 }
 
 /** The newest word on each finding of earlier lives, where it is an alarm. */

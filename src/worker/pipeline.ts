@@ -102,6 +102,7 @@ export class Pipeline {
       horizonMillis: settings.horizonMillis,
       windowMillis: this.windowMillis,
       applicationRoot,
+      knownSiteFunctions: (site, route) => this.lives?.functionsOf(site, route) ?? null,
     });
     const header: HistoryHeader = {
       schema: HISTORY_SCHEMA,
@@ -340,7 +341,7 @@ export class Pipeline {
       journal,
       detector: this.detector,
       describe: (frame) => this.names.describe(frame),
-      service: () => this.findingContext().service,
+      context: () => this.findingContext(),
     });
     for (const finding of lives.standing) {
       this.findings.carry(finding);
