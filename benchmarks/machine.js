@@ -21,4 +21,22 @@ function loadAverage() {
   return Number(loadavg()[0].toFixed(2));
 }
 
-module.exports = { loadAverage, machineFacts };
+function cpuTimes() {
+  let idle = 0;
+  let total = 0;
+  for (const { times } of cpus()) {
+    idle += times.idle;
+    total += times.user + times.nice + times.sys + times.irq + times.idle;
+  }
+  return { idle, total };
+}
+
+/** Part of all CPUs, 0..1, that others use while this program waits: now, where a load average looks back a minute. */
+async function busyRatio(millis = 3_000) {
+  const before = cpuTimes();
+  await new Promise((resolve) => setTimeout(resolve, millis));
+  const after = cpuTimes();
+  return 1 - (after.idle - before.idle) / Math.max(1, after.total - before.total);
+}
+
+module.exports = { busyRatio, loadAverage, machineFacts };

@@ -21,14 +21,14 @@ const SIZES = {
   /** Under 10 minutes. */
   bench: {
     variants: ["express"],
-    rounds: 60,
+    rounds: 100,
     componentRounds: 24,
     requestPairs: 1_500,
     sampleRounds: 2_000,
-    awaitPairs: 6,
+    awaitPairs: 12,
     captureRounds: 50,
     starts: 25,
-    memoryRounds: 6,
+    memoryRounds: 5,
     peerRounds: 2,
   },
   /** CI: the components in under 3 minutes. */
@@ -38,7 +38,7 @@ const SIZES = {
     componentRounds: 12,
     requestPairs: 800,
     sampleRounds: 1_000,
-    awaitPairs: 4,
+    awaitPairs: 8,
     captureRounds: 15,
     starts: 8,
     memoryRounds: 3,
@@ -50,14 +50,14 @@ const SIZES = {
     componentRounds: 40,
     requestPairs: 3_000,
     sampleRounds: 5_000,
-    awaitPairs: 12,
+    awaitPairs: 24,
     captureRounds: 100,
     starts: 60,
     memoryRounds: 12,
     peerRounds: 6,
   },
 };
-const AWAIT_BATCHES = 150;
+const AWAIT_BATCHES = 800;
 const MEMORY_SECONDS = 12;
 const PEER_SECONDS = 12;
 /** Of saturation. Without latencies a lighter load does, which a busy machine can carry. */

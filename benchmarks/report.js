@@ -1,5 +1,6 @@
 /**
- * `npm run bench:report`: writes the README's overhead table and the SVG plot from benchmarks/results/node-*.json.
+ * `npm run bench:report`: writes the README's budget table, the component table of docs/overhead.md and the SVG plot
+ * from benchmarks/results/*.json.
  * Owns which files go where; a test checks that what is committed is what this makes.
  */
 "use strict";
@@ -7,23 +8,30 @@
 const { existsSync, readFileSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 const { budgetPlot } = require("./report/plots");
-const { readmeBlock, withBlock } = require("./report/readme-table");
+const { componentBlock, readmeBlock, withBlock } = require("./report/readme-table");
 
 const ROOT = join(__dirname, "..");
 const RESULTS = join(__dirname, "results");
 /** The primary lines, in the order of the table's columns. */
-const LINES = [24, 26];
+const PRIMARY = ["node-24", "node-26"];
+/** In the order of the component table's rows. */
+const ALL = [...PRIMARY, "worst-24", "node-22", "node-20"];
+
+function read(names) {
+  const files = names.map((name) => join(RESULTS, `${name}.json`)).filter(existsSync);
+  return files.map((file) => JSON.parse(readFileSync(file, "utf8")));
+}
 
 /** @returns path -> the text it should hold. */
 function makeFiles() {
-  const files = LINES.map((line) => join(RESULTS, `node-${line}.json`)).filter(existsSync);
-  const results = files.map((file) => JSON.parse(readFileSync(file, "utf8")));
-  if (results.length === 0) throw new Error("no results: npm run bench -- --json benchmarks/results/node-24.json");
-  const readme = join(ROOT, "README.md");
-  return new Map([
-    [readme, withBlock(readFileSync(readme, "utf8"), readmeBlock(results))],
-    [join(RESULTS, "budgets.svg"), budgetPlot(results)],
-  ]);
+  const primary = read(PRIMARY);
+  if (primary.length === 0) throw new Error("no results: npm run bench -- --json benchmarks/results/node-24.json");
+  const blocks = { "README.md": readmeBlock(primary), "docs/overhead.md": componentBlock(read(ALL)) };
+  const documents = Object.entries(blocks).map(([name, block]) => {
+    const file = join(ROOT, name);
+    return [file, withBlock(readFileSync(file, "utf8"), block)];
+  });
+  return new Map([...documents, [join(RESULTS, "budgets.svg"), budgetPlot(primary)]]);
 }
 
 if (require.main === module) for (const [file, text] of makeFiles()) writeFileSync(file, text);

@@ -8,7 +8,7 @@
 const { writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 const { parseArgs } = require("node:util");
-const { loadAverage, machineFacts } = require("./machine");
+const { busyRatio, loadAverage, machineFacts } = require("./machine");
 const { NAMES, PARTS, SIZES } = require("./parts");
 const { exitCodeOf, formatEstimate, withBusyMachine } = require("./verdicts");
 
@@ -38,6 +38,10 @@ function printRow(row) {
   );
 }
 
+function percent(ratio) {
+  return `${(ratio * 100).toFixed(0)} %`;
+}
+
 async function main() {
   const { values } = parseArgs({
     options: {
@@ -61,21 +65,27 @@ async function main() {
     tables: {},
   };
   const chosen = chosenParts(values);
+  let busyBefore = await busyRatio();
+  result.busyRatioBefore = busyBefore;
   for (const name of chosen) {
     const { budgets: judged = [], tables = {} } = await PARTS[name].run(size, progress, chosen);
-    const budgets = judged.map((row) => withBusyMachine(row, result.loadAverageBefore, result.machine.cores));
+    const busyAfter = await busyRatio();
+    const budgets = judged.map((row) => withBusyMachine(row, Math.max(busyBefore, busyAfter)));
     if (process.stderr.isTTY) progress("");
     budgets.forEach(printRow);
     result.budgets.push(...budgets);
     Object.assign(result.tables, tables);
+    busyBefore = busyAfter;
+    result.busyRatioAfter = busyAfter;
   }
   result.loadAverageAfter = loadAverage();
   result.seconds = Math.round((Date.now() - began) / 1_000);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(result, null, 1)}\n`);
   const { node, cpuModel, cores } = result.machine;
   console.log(
-    `Node ${node}, ${cores} x ${cpuModel}, load average ${result.loadAverageBefore} before and ` +
-      `${result.loadAverageAfter} after, ${result.seconds} s`,
+    `Node ${node}, ${cores} x ${cpuModel}, others used ${percent(result.busyRatioBefore)} of the CPUs before ` +
+      `and ${percent(result.busyRatioAfter)} after, load average ${result.loadAverageBefore} and ` +
+      `${result.loadAverageAfter}, ${result.seconds} s`,
   );
   return exitCodeOf(result.budgets);
 }

@@ -8,6 +8,7 @@ const { plain } = require("./statistics");
 const MET = "met";
 const NOT_MET = "not met";
 const NOT_SHOWN = "not shown";
+const MAX_BUSY_RATIO = 0.15;
 
 /** @param estimate { value, low, high } or null when it could not be measured. @param limit must not be exceeded. */
 function verdictOf(estimate, limit) {
@@ -40,10 +41,10 @@ function judge({ id, what, estimate, limit, unit, design, resolution = null, not
 
 /**
  * On a busy machine a latency is mostly other programs' doing: such rows are not shown there, whatever they say.
- * @param loadAverage before the run.
+ * @param busyRatio what others used of all CPUs right before, 0..1.
  */
-function withBusyMachine(row, loadAverage, cores) {
-  if (!row.isWallClock || loadAverage <= cores / 2) return row;
+function withBusyMachine(row, busyRatio) {
+  if (!row.isWallClock || busyRatio <= MAX_BUSY_RATIO) return row;
   return { ...row, verdict: NOT_SHOWN, note: `${row.note}${row.note === "" ? "" : "; "}the machine was busy` };
 }
 

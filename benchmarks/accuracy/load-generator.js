@@ -120,6 +120,14 @@ class LoadGenerator {
         request.destroy();
       }, entry.abortAfterMs);
     });
+    request.on("upgrade", (_response, socket) => {
+      socket.on("error", () => {}); // The service may reset what we end.
+      socket.resume();
+      setTimeout(() => {
+        finish(null);
+        socket.destroy();
+      }, entry.abortAfterMs ?? 0);
+    });
     request.on("error", (error) => finish(error.code));
     request.setTimeout(REQUEST_TIMEOUT_MILLIS, () => {
       finish("timeout");

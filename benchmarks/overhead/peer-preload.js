@@ -40,7 +40,7 @@ const PEERS = {
   pprof: () => library("pprof"),
   "@datadog/pprof": () => library("@datadog/pprof"),
   "@pyroscope/nodejs"() {
-    const pyroscope = require("@pyroscope/nodejs");
+    const pyroscope = require("@pyroscope/nodejs").default;
     pyroscope.init({
       serverAddress: BENCH_PEER_SINK,
       appName: "shop",
@@ -58,9 +58,9 @@ const PEERS = {
     );
     pyroscope.startHeapProfiling();
   },
-  /** Configured by DD_* variables, as its users do. */
+  /** Configured by DD_* variables, as its users do. The profiler only starts with the tracer: its plugins stay off. */
   "dd-trace"() {
-    require("dd-trace").init({ startupLogs: false });
+    require("dd-trace").init({ startupLogs: false, plugins: false });
     clockBindings(require("@datadog/pprof/out/src/heap-profiler-bindings"));
   },
 };

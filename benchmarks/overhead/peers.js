@@ -52,7 +52,6 @@ function ddTraceEnvironment(sinkUrl, interval) {
     DD_PROFILING_ENABLED: "true",
     DD_PROFILING_PROFILERS: "space",
     DD_PROFILING_UPLOAD_PERIOD: String((WARM_UP_MILLIS + PROFILE_AFTER_MILLIS) / 1_000),
-    DD_TRACE_ENABLED: "false",
     DD_INSTRUMENTATION_TELEMETRY_ENABLED: "false",
     DD_REMOTE_CONFIGURATION_ENABLED: "false",
     ...(interval === null ? {} : { DD_PROFILING_HEAP_SAMPLING_INTERVAL: String(interval) }),

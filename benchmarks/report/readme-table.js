@@ -40,8 +40,11 @@ function budgetTable(results) {
 
 function conditions(results) {
   return results
-    .map(({ machine, date, loadAverageBefore, loadAverageAfter, seconds }) => {
-      const load = `load average ${loadAverageBefore} before and ${loadAverageAfter} after`;
+    .map(({ machine, date, loadAverageBefore, loadAverageAfter, busyRatioBefore, busyRatioAfter, seconds }) => {
+      const percent = (ratio) => `${Math.round(ratio * 100)} %`;
+      const load =
+        `others used ${percent(busyRatioBefore)} of the CPUs before and ${percent(busyRatioAfter)} after ` +
+        `(load average ${loadAverageBefore} and ${loadAverageAfter})`;
       return `${machine.node} on ${machine.cores} x ${machine.cpuModel}, ${date.slice(0, 10)}, ${load}, ${seconds} s`;
     })
     .join("; ");
@@ -61,11 +64,52 @@ function readmeBlock(results) {
   ].join("\n");
 }
 
+function interval({ value, low, high }, digits) {
+  return `${value.toFixed(digits)} (${low.toFixed(digits)} to ${high.toFixed(digits)})`;
+}
+
+function share(part, whole, digits) {
+  return `${((100 * part) / whole).toFixed(digits)} %`;
+}
+
+/** Design 1 part by part, one row per Node line and service. */
+function componentTable(results) {
+  const lines = [
+    "| | CPU per request, us | boundaries per request | start and end of a request, ns | per boundary, ns | V8's sample, us " +
+      "| labels per sample, us | labels of CPU per request | worker, of a core | everything, of a core |",
+    "|---|---|---|---|---|---|---|---|---|---|",
+  ];
+  for (const result of results) {
+    for (const [variant, parts] of Object.entries(result.tables.components ?? {})) {
+      const { intervalBytes, labels } = result.tables.service[variant];
+      lines.push(
+        [
+          `| ${lineOf(result)}, ${variant}, ${labels}, sampled every ${Math.round(intervalBytes / 1024)} KiB`,
+          interval(parts.requestMicros, 0),
+          parts.boundariesPerRequest.value.toFixed(0),
+          interval(parts.perRequestNanos, 0),
+          interval(parts.boundaryNanos, 0),
+          interval(parts.sampleMicros, 1),
+          interval(parts.labelSampleMicros, 1),
+          share(parts.labelMicrosPerRequest.value, parts.requestMicros.value, 2),
+          share(parts.workerMicrosPerSecond.value, 1e6, 3),
+          `${share(parts.totalMicrosPerSecond.value, 1e6, 2)} at ${parts.servedPerSecond.value.toFixed(0)} requests/s |`,
+        ].join(" | "),
+      );
+    }
+  }
+  return lines.join("\n");
+}
+
+function componentBlock(results) {
+  return [BEGIN, "", componentTable(results), "", `Measured: ${conditions(results)}.`, "", END].join("\n");
+}
+
 /** @returns the text with its block replaced; throws when the markers are missing. */
 function withBlock(text, block) {
   const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)];
-  if (begin < 0 || end < begin) throw new Error(`the README lacks ${BEGIN} ... ${END}`);
+  if (begin < 0 || end < begin) throw new Error(`the document lacks ${BEGIN} ... ${END}`);
   return text.slice(0, begin) + block + text.slice(end + END.length);
 }
 
-module.exports = { BEGIN, END, budgetTable, readmeBlock, withBlock };
+module.exports = { BEGIN, END, budgetTable, componentBlock, readmeBlock, withBlock };

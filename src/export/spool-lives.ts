@@ -28,6 +28,8 @@ interface LifeFile {
   readonly renewedMillis: number;
   /** Bodies that this life dropped, so that the count outlives a kill. */
   readonly droppedCount: number;
+  /** Totals that this life replaced by newer ones. Not in files of older versions. */
+  readonly replacedCount?: number;
 }
 
 export function currentProcess(processStartMillis: number): ProcessIdentity {
@@ -39,6 +41,7 @@ export class SpoolLives {
   readonly own: string;
   private renewedMillis = Number.NEGATIVE_INFINITY;
   private droppedCount = 0;
+  private replacedCount = 0;
 
   constructor(
     private readonly folder: string,
@@ -50,16 +53,18 @@ export class SpoolLives {
   }
 
   /** Tells others that this life goes on. @throws the file system's error. */
-  renew(droppedCount: number): void {
-    const isDue = this.now() - this.renewedMillis >= RENEW_MILLIS || droppedCount !== this.droppedCount;
+  renew(droppedCount: number, replacedCount = 0): void {
+    const isNews = droppedCount !== this.droppedCount || replacedCount !== this.replacedCount;
+    const isDue = isNews || this.now() - this.renewedMillis >= RENEW_MILLIS;
     if (!isDue) return;
     const { processId, place } = this.identity;
-    const file: LifeFile = { processId, place, renewedMillis: this.now(), droppedCount };
+    const file: LifeFile = { processId, place, renewedMillis: this.now(), droppedCount, replacedCount };
     const temporary = join(this.folder, `${this.own}.life-tmp`);
     writeFileSync(temporary, JSON.stringify(file), { mode: FILE_MODE });
     renameSync(temporary, join(this.folder, `${this.own}.life`));
     this.renewedMillis = file.renewedMillis;
     this.droppedCount = droppedCount;
+    this.replacedCount = replacedCount;
   }
 
   /**

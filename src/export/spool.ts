@@ -321,7 +321,7 @@ export class Spool {
   }
 
   private renewOrThrow(): void {
-    this.lives?.renew(this.droppedCount);
+    this.lives?.renew(this.droppedCount, this.counts.replaced);
   }
 
   private rename(from: RecordName, to: RecordName): boolean {

@@ -21,10 +21,6 @@ interface Conversation {
 }
 
 type Write = (this: ClientSocket, ...args: unknown[]) => boolean;
-interface Methods {
-  write: Write;
-  push: Push;
-}
 type Push = (this: ClientSocket, chunk: unknown, encoding?: BufferEncoding) => boolean;
 /** `_server` is set by node:net on the sockets that a server accepted. */
 type ClientSocket = Socket & { _server?: unknown; [CLIENT]?: Conversation };
@@ -40,32 +36,36 @@ export function leaveClientSockets(): void {
 
 /**
  * Has every client socket bring its answers in the context of the request that asked. Called once per thread, at its
- * first request; stays for good, since somebody else may have wrapped the same methods on top.
+ * first request; stays for good, since somebody else may have wrapped the same method on top.
  */
 export function followClientSockets(caught: Caught): void {
   const { Socket: socketClass } = require("node:net") as typeof import("node:net");
-  const prototype = socketClass.prototype as unknown as Methods;
-  const inherited = Object.getPrototypeOf(prototype) as Methods;
-  // Node inherits both; what another tool puts on the streams later must still be met.
-  const own = {
-    write: Object.hasOwn(prototype, "write") ? prototype.write : null,
-    push: Object.hasOwn(prototype, "push") ? prototype.push : null,
-  };
+  const prototype = socketClass.prototype as unknown as { write: Write };
+  // Node inherits it; what another tool puts on the streams later must still be met.
+  const inherited = Object.getPrototypeOf(prototype) as { write: Write };
+  const own = Object.hasOwn(prototype, "write") ? prototype.write : null;
   prototype.write = function write(...args) {
     try {
       if (!isOff && !isServerSide(this) && this[CLIENT]?.isTold !== true) noteWriter(this, currentRecord());
     } catch (error) {
       caught(error);
     }
-    return Reflect.apply(own.write ?? inherited.write, this, args) as boolean;
+    return Reflect.apply(own ?? inherited.write, this, args) as boolean;
   };
-  prototype.push = function push(chunk, encoding) {
+  followUndici(caught);
+}
+
+/** Only on sockets that a request has written to: on all others, stack traces show nothing of the agent. */
+function bindAnswers(socket: ClientSocket): void {
+  const prototype = Object.getPrototypeOf(socket) as { push: Push };
+  const own = Object.hasOwn(socket, "push") ? (socket as unknown as { push: Push }).push : null;
+  const value: Push = function push(this: ClientSocket, chunk, encoding) {
     const writer = isOff ? null : answered(this);
-    const original = own.push ?? inherited.push;
+    const original = own ?? prototype.push;
     if (writer === null) return original.call(this, chunk, encoding);
     return runInContext(writer, original, this, chunk, encoding);
   };
-  followUndici(caught);
+  Object.defineProperty(socket, "push", { configurable: true, writable: true, enumerable: false, value });
 }
 
 function isServerSide(socket: ClientSocket): boolean {
@@ -79,6 +79,7 @@ function noteWriter(socket: ClientSocket, record: RequestRecord | null): void {
     // Not enumerable: drivers and loggers walk over the properties of sockets.
     const value: Conversation = { writer: record, isAwaiting: true, isShared: false, isTold: false };
     Object.defineProperty(socket, CLIENT, { value });
+    bindAnswers(socket);
     return;
   }
   if (conversation.isAwaiting && conversation.writer !== record) conversation.isShared = true;

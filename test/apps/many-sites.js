@@ -1,5 +1,5 @@
 /**
- * Keeps some objects of each of many functions with long names that gzip cannot shorten: the profile is as large as one
+ * Keeps some objects of each of 150 functions with long names that gzip cannot shorten: the profile is as large as one
  * hardly ever gets. Asks itself over HTTP and lets go of old objects, so that profiles differ. Leaves on a line on stdin.
  */
 "use strict";
@@ -8,15 +8,17 @@ const { setTimeout: delay } = require("node:timers/promises");
 const vm = require("node:vm");
 const { whenServed, request, closeServer } = require("./served");
 
-const SITES = Number(process.env.SITES ?? 700);
-/** Of numbers: 4 KiB each, so that a sampling interval of 4 KiB sees most of them. */
-const LENGTH = 512;
+const SITES = 150;
+/** Of numbers: 16 KiB, so that a sampling interval of 16 KiB sees most of what a function keeps. */
+const LENGTH = 2_048;
 const KEPT = 2;
+const PER_REQUEST = 10;
 const PAUSE_MILLIS = 20;
 
-/** 192 hexadecimal digits: 96 bytes of chance. */
+/** 2,048 hexadecimal digits: 1 KiB of chance. */
 function nameOf(number) {
-  return [0, 1, 2].map((part) => createHash("sha256").update(`${number} ${part}`).digest("hex")).join("");
+  const parts = Array.from({ length: 32 }, (_, part) => createHash("sha256").update(`${number} ${part}`).digest("hex"));
+  return parts.join("");
 }
 
 const source = Array.from(
@@ -32,7 +34,7 @@ let leaving = false;
 
 async function handle(_incoming, response) {
   await null;
-  for (let i = 0; i < 40; i++) {
+  for (let i = 0; i < PER_REQUEST; i++) {
     const objects = kept[next % SITES];
     objects.push(makers[next % SITES]());
     if (objects.length > KEPT) objects.shift();

@@ -117,8 +117,8 @@ for (const protocol of PROTOCOLS) {
             writeFileSync(file, body);
             return file;
           });
-          sent[signal] = { files, messages: decodeMessages(signal, files) };
-          received[signal] = collector.messages(signal);
+          sent[signal] = { files, messages: await decodeMessages(signal, files) };
+          received[signal] = await collector.messages(signal);
         }
       },
       { timeout: 400_000 },

@@ -44,8 +44,15 @@ function cacheFolder(name, { source, package: target, tags }) {
   return join(caches, "leak-agent", `go-${name}-${hash.digest("hex").slice(0, 12)}`);
 }
 
+const built = new Map();
+
 /** @param name one of `programNames`. @returns the path of its binary, which is built when there is none yet. */
 function goProgram(name) {
+  if (!built.has(name)) built.set(name, binaryOf(name));
+  return built.get(name);
+}
+
+function binaryOf(name) {
   const program = PROGRAMS[name];
   const folder = cacheFolder(name, program);
   const binary = join(folder, name);

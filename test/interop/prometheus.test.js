@@ -161,14 +161,15 @@ describe("the shipped Collector and Prometheus configuration", () => {
     assert.equal(labels.instance, labels.service_instance_id);
   });
 
-  it("profiles and findings went on to the backends of the configuration", () => {
+  it("profiles and findings went on to the backends of the configuration", async () => {
     const routes = profilesBackend.received
       .map((body) => new ProfilesRequest(body))
       .filter((request) => resourceName(request) === LEAKING)
       .flatMap((request) => request.samples("inuse_space").map(({ attributes }) => attributes["http.route"]));
     assert.ok(routes.includes(ROUTE.http_route));
     assert.equal(profilesBackend.received.length, tee.taken("profiles").length);
-    const records = decode("logs", logsBackend.received, "downstream").flatMap(({ resourceLogs }) =>
+    const events = await decode("logs", logsBackend.received, "downstream");
+    const records = events.flatMap(({ resourceLogs }) =>
       resourceLogs.flatMap(({ resource, scopeLogs }) =>
         scopeLogs.flatMap(({ logRecords }) =>
           logRecords.map((record) => [plainAttributes(resource.attributes)["service.name"], bodyOfFinding(record)]),

@@ -9,7 +9,7 @@ const { existsSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 const { freePort } = require("../../benchmarks/accuracy/service-process");
 const { cleanEnvironment } = require("../harness/service");
-const { runScript } = require("./conformance/validator");
+const { scriptOutput } = require("./conformance/validator");
 const { goProgram } = require("./go-programs");
 
 const SIGNALS = ["profiles", "metrics", "logs"];
@@ -130,12 +130,11 @@ class RealCollector {
   }
 }
 
-/** @param files uncompressed bodies, or with `framed` what a file exporter wrote. @returns one object a message. */
-function decodeMessages(signal, files, { framed = false } = {}) {
+/** @param files uncompressed bodies, or with `framed` what a file exporter wrote. @returns a promise of one object a message. */
+async function decodeMessages(signal, files, { framed = false } = {}) {
   if (files.length === 0) return [];
-  const { status, stdout } = runScript("decode.py", [...(framed ? ["--framed"] : []), signal, ...files]);
-  if (status !== 0) throw new Error(`decode.py ended with ${status}`);
-  return stdout
+  const output = await scriptOutput("decode.py", [...(framed ? ["--framed"] : []), signal, ...files]);
+  return output
     .split("\n")
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line));

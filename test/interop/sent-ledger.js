@@ -60,6 +60,11 @@ class SentLedger {
     return [...this.largest[signal].values()].reduce((sum, number) => sum + number + 1, 0) - this.left[signal];
   }
 
+  /** Numbers of the bodies that wait now; the one on its way included. */
+  waitingNumbers(signal) {
+    return new Set(this.names(signal).map((name) => RECORD.exec(name).slice(1, 3).join()));
+  }
+
   waiting(signal) {
     return this.names(signal).filter((name) => !/\.tmp$/.test(name)).length;
   }
@@ -82,9 +87,18 @@ class SentLedger {
 
   /** What the agent itself counted as dropped; those of dead lives are counted on by the living. */
   dropped(signal) {
+    return this.lifeFile(signal)?.droppedCount ?? 0;
+  }
+
+  /** Totals that the last life replaced by newer ones before they were sent. */
+  replaced(signal) {
+    return this.lifeFile(signal)?.replacedCount ?? 0;
+  }
+
+  lifeFile(signal) {
     const files = readdirSync(this.path(signal)).filter((name) => LIFE.test(name));
     if (files.length > 1) throw new Error(`${files.length} lives at once`);
-    return files.length === 0 ? 0 : JSON.parse(readFileSync(join(this.path(signal), files[0]), "utf8")).droppedCount;
+    return files.length === 0 ? null : JSON.parse(readFileSync(join(this.path(signal), files[0]), "utf8"));
   }
 }
 

@@ -3,7 +3,7 @@
  * 3.10 or newer with venv, and PyPI the first time; throws without them.
  */
 "use strict";
-const { execFileSync, spawnSync } = require("node:child_process");
+const { execFile, execFileSync, spawnSync } = require("node:child_process");
 const { createHash } = require("node:crypto");
 const { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } = require("node:fs");
 const { homedir } = require("node:os");
@@ -21,9 +21,12 @@ function cacheFolder() {
   return join(caches, "leak-agent", `conformance-${key}`);
 }
 
+let knownFolder;
+
 /** @returns the environment's Python. */
 function python() {
-  const folder = cacheFolder();
+  knownFolder ??= cacheFolder();
+  const folder = knownFolder;
   const binary = join(folder, "bin", "python");
   if (existsSync(join(folder, COMPLETE))) return binary;
   rmSync(folder, { recursive: true, force: true });
@@ -44,6 +47,17 @@ function runScript(script, args) {
   if (error !== undefined) throw error;
   if (stderr.includes("Traceback")) throw new Error(stderr);
   return { status, stdout };
+}
+
+/** The same without standing still: this process may be somebody's backend meanwhile. @returns what the script printed. */
+function scriptOutput(script, args) {
+  return new Promise((resolve, reject) => {
+    const options = { encoding: "utf8", maxBuffer: 256 * 1024 * 1024 };
+    execFile(python(), ["-B", join(__dirname, script), ...args], options, (error, stdout) => {
+      if (error === null) resolve(stdout);
+      else reject(error);
+    });
+  });
 }
 
 /**
@@ -79,4 +93,4 @@ function breakBody(good, folder) {
     .map((line) => JSON.parse(line));
 }
 
-module.exports = { breakBody, ruleNames, runScript, validate };
+module.exports = { breakBody, ruleNames, runScript, scriptOutput, validate };

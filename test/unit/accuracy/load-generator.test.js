@@ -78,3 +78,22 @@ test("answers, errors and bodies are counted by route", async () => {
   assert.ok(load.answered["POST /ok"] >= 1);
   assert.equal(load.answered["GET /bad"], 0);
 });
+
+test("an upgraded connection is an answer, and is ended after its time", async () => {
+  const server = http.createServer((_request, response) => response.end());
+  const closed = once(server, "upgrade").then(([request, socket]) => {
+    socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n");
+    socket.resume().on("end", () => socket.end());
+    return once(socket, "close").then(() => request.url);
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const headers = { connection: "Upgrade", upgrade: "chat" };
+  const load = new LoadGenerator([{ path: "/chat", headers, abortAfterMs: 1 }], server.address().port);
+  load.timer = 0; // As while a run is on: what is answered then counts.
+  load.send(load.entries[0]);
+  assert.equal(await closed, "/chat");
+  assert.deepEqual(load.answered, { "GET /chat": 1 });
+  assert.deepEqual(load.errors, {});
+  load.stop();
+  server.close();
+});

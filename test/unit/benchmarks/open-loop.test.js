@@ -40,6 +40,26 @@ test("requests that a stalled service delays count their whole wait", async (con
   assert.ok(Math.max(...latencies) >= 30, `the longest wait is seen: ${Math.max(...latencies)} ms`);
 });
 
+test("the schedule does not wait: after a stall of the client itself nothing is left out", async (context) => {
+  const port = await serve(context, (_request, response) => response.end("ok"));
+  const load = new OpenLoop(port, [{ method: "GET", path: "/", token: "t" }]);
+  const intended = [];
+  const enough = new Promise((resolve) => {
+    load.onLatency = (millis) => {
+      if (intended.push(millis) === 3) for (const end = performance.now() + 100; performance.now() < end; );
+      if (intended.length === 600) resolve();
+    };
+  });
+  load.start(500, false);
+  await enough;
+  load.stop();
+  load.check();
+  intended.sort((a, b) => a - b);
+  // The last ones are still under way, and answers overtake each other.
+  const gaps = intended.slice(1, 150).map((millis, i) => millis - intended[i]);
+  assert.ok(Math.max(...gaps) <= 3.01, `the widest gap is 1.5 times the mean of 2 ms: ${Math.max(...gaps)}`);
+});
+
 test("every request of the mix is answered by the shop, bodies of some KB included", async (context) => {
   const seen = [];
   const port = await serve(context, (request, response) => {

@@ -143,6 +143,16 @@ test("the next life takes over what a dead one left, what it was sending too, an
   assert.equal(next.droppedCount, 1, "inherited once");
 });
 
+test("the next life knows of a body that was refused right before its end", () => {
+  const first = open(1);
+  put(first, [1]);
+  first.remove(first.take(), true);
+  living.delete(1); // Killed: nothing was written after the refusal.
+  const next = open(2);
+  next.maintain();
+  assert.equal(next.counts.inheritedDrops, 1);
+});
+
 test("a life that lives keeps what it has", () => {
   const [first, second] = [open(1), open(2)];
   put(first, [1, 2]);
@@ -342,6 +352,8 @@ describe("totals, of which the newest says everything", () => {
     const spool = open(1, { isNewestOnly: true });
     put(spool, [1, 2, 3]);
     assert.deepEqual([files().length, spool.counts.replaced, spool.droppedCount], [1, 2, 0]);
+    const [life] = files(/\.life$/);
+    assert.equal(JSON.parse(fs.readFileSync(path(life), "utf8")).replacedCount, 2);
     assert.deepEqual(drain(spool), [3]);
   });
 
