@@ -334,20 +334,26 @@ export class Pipeline {
     }
   }
 
+  /** Null without a record of lives, or when it cannot be understood: this life is judged alone then. */
   private createLifeWatch(): LifeWatch | null {
     const { journal } = this.options;
     if (journal === undefined || journal === null) return null;
-    const lives = new LifeWatch({
-      journal,
-      detector: this.detector,
-      describe: (frame) => this.names.describe(frame),
-      context: () => this.findingContext(),
-    });
-    for (const finding of lives.standing) {
-      this.findings.carry(finding);
-      this.telemetry?.standing(finding);
+    try {
+      const lives = new LifeWatch({
+        journal,
+        detector: this.detector,
+        describe: (frame) => this.names.describe(frame),
+        context: () => this.findingContext(),
+      });
+      for (const finding of lives.standing) {
+        this.findings.carry(finding);
+        this.telemetry?.standing(finding);
+      }
+      return lives;
+    } catch (error) {
+      this.log.warn("ERR_LEAK_AGENT_HISTORY", `earlier lives are left out: ${(error as Error).message}`);
+      return null;
     }
-    return lives;
   }
 
   private lifeFindings(nowMillis: number): Finding[] {
