@@ -166,6 +166,7 @@ export class Pipeline {
         finding_lines: this.findings.droppedFindings,
         profile_files: this.profiles.droppedProfiles,
         log_lines: this.log.droppedLines,
+        life_records: this.options.journal?.droppedRecords ?? 0,
         history_lines: this.history?.droppedObservations ?? 0,
         ...this.options.profileExport?.drops(),
       }),
@@ -347,7 +348,8 @@ export class Pipeline {
       });
       for (const finding of lives.standing) {
         this.findings.carry(finding);
-        this.telemetry?.standing(finding);
+        // Of an earlier build: whether it still leaks is an open question, and no alert's.
+        if (finding.service.buildId === this.buildId) this.telemetry?.standing(finding);
       }
       return lives;
     } catch (error) {
@@ -357,7 +359,10 @@ export class Pipeline {
   }
 
   private lifeFindings(nowMillis: number): Finding[] {
-    return (this.lives?.look(nowMillis) ?? []).flatMap((finding) => this.findings.change(finding));
+    const decided = this.lives?.look(nowMillis) ?? null;
+    if (decided === null) return [];
+    this.names.maps.release();
+    return decided.flatMap((finding) => this.findings.change(finding));
   }
 
   private decode(report: ProbeReport): Capture | null {
