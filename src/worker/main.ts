@@ -14,6 +14,7 @@ import {
   type WorkerRequest,
   type WorkerStart,
 } from "../model/messages";
+import { Inbox } from "./inbox";
 import { AgentLog } from "./log";
 import { Pipeline } from "./pipeline";
 import type { ProfileExport } from "./profile-export";
@@ -77,20 +78,24 @@ async function run(start: WorkerStart): Promise<void> {
       );
     }
   };
-  parentPort?.on("message", (message: unknown) => {
+  const inbox = new Inbox();
+  const receiveFromMain = (message: unknown): void => {
     if ((message as { type?: unknown } | null)?.type === "exit")
       return void leave(start, profileExport, pipeline.telemetry);
     receive(message);
     // The main thread stops sending when this stops coming: its queue here must not grow without a bound.
     if (isReport(message)) parentPort?.postMessage({ type: "ready", usage: pipeline.usage() } satisfies WorkerRequest);
-  });
+  };
+  parentPort?.on("message", (message: unknown) => inbox.add(() => receiveFromMain(message)));
   // Whatever was on its way to an earlier worker is lost.
   const words = new Int32Array(start.words ?? new SharedArrayBuffer(WORD_WAITING_REPORTS * 4 + 4));
   Atomics.store(words, WORD_WAITING_REPORTS, 0);
   channel.onmessage = (event: unknown) => {
     const { data } = event as { data: unknown };
-    receive(data);
-    if (isReport(data)) Atomics.sub(words, WORD_WAITING_REPORTS, 1);
+    inbox.add(() => {
+      receive(data);
+      if (isReport(data)) Atomics.sub(words, WORD_WAITING_REPORTS, 1);
+    });
   };
   watchOffFile(settings.offFile, log, ask);
   ask({ type: "ready" });
