@@ -135,9 +135,9 @@ class Replayer {
     return {
       service: {
         name: header.service,
-        version: null,
-        buildId: null,
-        firstBuildId: null,
+        version: header.serviceVersion ?? null,
+        buildId: header.buildId ?? null,
+        firstBuildId: header.buildId ?? null,
         instanceId: `${header.service}-${header.processId}-${header.startTimeMillis}`,
         processId: header.processId,
         nodeVersion: header.nodeVersion,

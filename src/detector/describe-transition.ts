@@ -1,11 +1,10 @@
 /** Pure. Owns the record of a changed verdict: every number that a finding states is computed here, once. */
-import type { FindingAlternative, FindingContrast, FindingEvidence, RouteKind } from "../model/finding";
+import type { FindingEvidence, RouteKind } from "../model/finding";
 import type { OwnerKind } from "../model/owner";
 import type { DetectorMemory } from "./detector-memory";
 import { forecastLevel } from "./forecast";
 import { contrastRecord, growthRate, growthRecord } from "./growth";
 import { type Evaluation, type HypothesisContext, Look } from "./hypothesis";
-import type { LadderReading } from "./ladder";
 import { ladderAlternatives, ladderEvidence, ladderGrowth } from "./ladder-record";
 import { explainedBy, headroomOf, impactOf } from "./level-trend";
 import type { OwnerState, TrackedSite } from "./owner-state";
@@ -95,24 +94,24 @@ export function describeTransition(
     contrast,
     explained: explainedBy(growth.bytesPerHour, levels, since),
     forecast: forecastLevel(levels, since),
-    alternatives: alternatives(holding.evaluation, ladder, heldMillis, contrast, options.horizonMillis),
+    alternatives:
+      ladder !== null
+        ? ladderAlternatives(ladder)
+        : holding.evaluation === null
+          ? []
+          : alternativesOf(
+              holding.evaluation,
+              heldMillis,
+              options.horizonMillis,
+              contrast,
+              growth,
+              memory.majorGcsSince(shown[0]?.thread ?? 0, oldestBirth(shown, nowMillis)),
+            ),
     samplingIntervalBytes: memory.intervalBytes,
     labelledRatio: memory.labelledRatio,
     threadId: living[0]?.thread ?? 0,
     requestedGcCount: memory.requestedGcCount,
   };
-}
-
-function alternatives(
-  evaluation: Evaluation | null,
-  ladder: LadderReading | null,
-  heldMillis: number,
-  { idleBytesPerHour, busyBytesPerHour }: FindingContrast,
-  horizonMillis: number,
-): FindingAlternative[] {
-  if (ladder !== null) return ladderAlternatives(ladder);
-  if (evaluation === null) return [];
-  return alternativesOf(evaluation, heldMillis, horizonMillis, idleBytesPerHour, busyBytesPerHour);
 }
 
 function holdingOf(memory: DetectorMemory, owner: OwnerState, tracked: TrackedSite, nowMillis: number): Holding {

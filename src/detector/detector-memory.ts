@@ -80,6 +80,13 @@ export class DetectorMemory {
     return clock === undefined ? null : { owner: this.owners.get(`route:${route}`) ?? null, clock };
   }
 
+  /** Mark-compacts of a thread since then; at least so many where that is longer ago than is remembered. */
+  majorGcsSince(thread: number, sinceMillis: number): number {
+    const history = this.gcs.get(thread);
+    const first = history?.points.find(([timeMillis]) => timeMillis >= sinceMillis);
+    return history === undefined || first === undefined ? 0 : history.majorGcCount - first[1];
+  }
+
   majorGcCount(thread: number): number {
     return this.gcs.get(thread)?.majorGcCount ?? 0;
   }

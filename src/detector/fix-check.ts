@@ -56,6 +56,7 @@ export function sideOf(buildId: string, series: readonly LifeSeries[]): FixSide 
 
 /** How many of the looks are due at this exposure; the automatic check asks once at each. */
 export function looksDue(before: Pick<FixSide, "exposure">, after: Pick<FixSide, "exposure">): number {
+  if (before.exposure <= 0) return 0;
   return LOOK_RATIOS.filter((ratio) => after.exposure >= ratio * before.exposure).length;
 }
 

@@ -33,6 +33,8 @@ export interface NowFacts {
 
 /** A level this near to its limit speaks for a death by that limit. */
 const NEAR_LIMIT_RATIO = 0.9;
+/** V8's default on 64-bit machines: three semi-spaces of 16 MiB. */
+const YOUNG_GENERATION_BYTES = 48 * 1024 * 1024;
 
 export function lifeEndOf(life: EndedLife, now: NowFacts): LifeEnd {
   const { opening, lastWord, renewedMillis } = life;
@@ -83,6 +85,11 @@ function newKills({ level }: EndedLife, { oomKills }: NowFacts): string | null {
   return `its control group ran out of memory${size} (oom_kill rose from ${before.count} to ${oomKills.count})`;
 }
 
+/** V8 dies when the old generation is full; what it calls its limit includes the young one. */
+function oldGenerationLimit(heapLimitBytes: number): number {
+  return Math.max(heapLimitBytes / 2, heapLimitBytes - YOUNG_GENERATION_BYTES);
+}
+
 function unsaid(life: EndedLife): Pick<LifeEnd, "likely" | "text"> {
   const level = life.level?.level ?? null;
   const killed = "ended without a word, as by SIGKILL";
@@ -95,7 +102,7 @@ function unsaid(life: EndedLife): Pick<LifeEnd, "likely" | "text"> {
       text: `${killed}; its container used ${used}: likely the kernel's out-of-memory kill`,
     };
   }
-  if (postGcHeapBytes !== null && postGcHeapBytes >= NEAR_LIMIT_RATIO * heapLimitBytes) {
+  if (postGcHeapBytes !== null && postGcHeapBytes >= NEAR_LIMIT_RATIO * oldGenerationLimit(heapLimitBytes)) {
     const used = `${bytes(postGcHeapBytes)} of ${bytes(heapLimitBytes)}`;
     return { likely: "heap-limit", text: `${killed}; its heap held ${used}: likely V8's heap limit` };
   }

@@ -1,5 +1,5 @@
 /** Pure. Owns the rules that turn evidence into a verdict, and the alternatives each of them rejects. */
-import type { FindingAlternative, VerdictName } from "../model/finding";
+import type { FindingAlternative, FindingContrast, FindingGrowth, VerdictName } from "../model/finding";
 import type { Evaluation } from "./hypothesis";
 
 /** Rule (iii): survivors per exposure, later half over earlier half. */
@@ -14,6 +14,8 @@ const KEEP_QUARTER_RATIO = 0.25;
 const MINIMUM_SURVIVORS = 20;
 /** Rule (v): the share of mature cohorts that live through every age that enough of them have reached. */
 const LEAK_SURVIVAL_RATIO = 0.5;
+/** What counts as mature has survived so many (src/worker/live-samples.ts). */
+const MATURITY_MAJOR_GCS = 2;
 /** A broken rule must stay broken this share of the horizon before a verdict is withdrawn. */
 export const WITHDRAWAL_SHARE_OF_HORIZON: number = 1 / 3;
 
@@ -50,13 +52,17 @@ export function isRefuted(evaluation: Evaluation | null): boolean {
   return (survivalRatio ?? 1) < LEAK_SURVIVAL_RATIO || (halfRatio ?? 1) < SATURATING_HALF_RATIO;
 }
 
-/** The alternatives that the numbers of a finding speak for or against. */
+/**
+ * The alternatives that the numbers of a finding speak for or against.
+ * @param majorGcsSurvived mark-compacts since the oldest living sample was born; a lower bound in a long life.
+ */
 export function alternativesOf(
   evaluation: Evaluation,
   heldMillis: number,
   horizonMillis: number,
-  idleBytesPerHour: number | null,
-  busyBytesPerHour: number | null,
+  { idleBytesPerHour, busyBytesPerHour }: Pick<FindingContrast, "idleBytesPerHour" | "busyBytesPerHour">,
+  growth: Pick<FindingGrowth, "bytesPerRequestLow">,
+  majorGcsSurvived: number,
 ): FindingAlternative[] {
   const alternatives: FindingAlternative[] = [
     reject("bounded cache in steady state", "lnE", evaluation.lnE, evaluation.lnThreshold, evaluation.overThreshold),
@@ -91,6 +97,19 @@ export function alternativesOf(
         survival >= LEAK_SURVIVAL_RATIO,
       ),
     );
+  }
+  alternatives.push(
+    reject(
+      "garbage that waits for a mark-compact",
+      "majorGcsSurvived",
+      majorGcsSurvived,
+      MATURITY_MAJOR_GCS,
+      majorGcsSurvived >= MATURITY_MAJOR_GCS,
+    ),
+  );
+  if (growth.bytesPerRequestLow !== null) {
+    const low = growth.bytesPerRequestLow;
+    alternatives.push(reject("more traffic, each request freeing its own", "bytesPerRequestLow", low, 0, low > 0));
   }
   if (idleBytesPerHour !== null && busyBytesPerHour !== null && busyBytesPerHour > 0) {
     const share = idleBytesPerHour / busyBytesPerHour;

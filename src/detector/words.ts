@@ -45,7 +45,7 @@ function headline(finding: Finding): string {
     case "saturating":
       return `${owner} retained about ${rate(finding)} at ${site}, but growth is flattening.`;
     case "retracted":
-      return `${owner} at ${site}: withdrawn, the evidence no longer supports it.`;
+      return `${owner} at ${site}: withdrawn, ${withdrawal(finding)}.`;
     case "acknowledged":
       return `${owner} retains about ${rate(finding)} at ${site}: acknowledged${acknowledgement(finding)}.`;
     case "inconclusive":
@@ -53,6 +53,15 @@ function headline(finding: Finding): string {
     default:
       return `${owner} keeps what it allocates at ${site}: being watched, not an alarm.`;
   }
+}
+
+/** Which harmless explanation is no longer rejected: an expiry and flattening say more than evidence that has faded. */
+function withdrawal({ alternatives }: Finding): string {
+  const open = alternatives.filter(({ rejected }) => !rejected);
+  const telling = ["survivalRatio", "halfRatio"].map((name) => open.find(({ statistic }) => statistic === name));
+  const fits = telling.find((alternative) => alternative !== undefined) ?? open[0];
+  if (fits === undefined) return "the evidence no longer supports it";
+  return `the evidence now fits ${fits.name} (${fits.statistic} ${fits.value.toFixed(2)}, bound ${fits.bound.toFixed(2)})`;
 }
 
 function acknowledgement({ acknowledgement: said }: Finding): string {

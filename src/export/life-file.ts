@@ -90,6 +90,11 @@ export class LifeWriter {
     return join(this.folder.path, `${this.stem}.end`);
   }
 
+  /** Newest word of each finding of this life, those of a worker that died included. */
+  get findings(): readonly Finding[] {
+    return [...this.state.findings.values()];
+  }
+
   /** Begins the life, or goes on with it after the worker that wrote it has died. */
   open(): void {
     this.resume();

@@ -49,16 +49,27 @@ export class Upgrades {
     this.#isOff = true;
   }
 
-  /** A server gets its own upgrade listener at any time before its first connection that upgrades. */
+  /** Follows a server from its first connection with an `upgrade` listener of its own, as long as it has one. */
   readonly #onConnection = (message: unknown): void => {
-    if (this.#isOff) return;
     const { server } = (message as { socket: Upgraded }).socket;
-    if (server === undefined || server.listenerCount("upgrade") === 0 || this.#followed.has(server)) return;
-    this.#followed.add(server);
-    server.prependListener("upgrade", this.#onUpgrade);
+    if (this.#isOff || server === undefined) return;
+    const isFollowed = this.#followed.has(server);
+    const hasOwn = server.listenerCount("upgrade") > (isFollowed ? 1 : 0);
+    if (hasOwn === isFollowed) return;
+    if (hasOwn) {
+      this.#followed.add(server);
+      server.prependListener("upgrade", this.#onUpgrade);
+    } else {
+      this.#followed.delete(server);
+      server.removeListener("upgrade", this.#onUpgrade);
+    }
   };
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Upgraded): void => {
+    if (socket.server?.listenerCount("upgrade") === 1) {
+      socket.destroy(); // The service's listener went after this connection came: nobody will answer it.
+      return;
+    }
     const record = this.#isOff ? null : this.requests.open();
     if (record === null) return;
     try {

@@ -56,6 +56,11 @@ export class LifeJournal {
     return this.writer.droppedRecords;
   }
 
+  /** Newest word of each finding of this life. */
+  get findings(): readonly Finding[] {
+    return this.writer.findings;
+  }
+
   get opening(): LifeOpening {
     return this.options.opening;
   }

@@ -12,7 +12,6 @@ import { acrossLives, alternativesAcrossLives, type EvidenceAcrossLives } from "
 import type { OwnerState } from "../detector/owner-state";
 import type { SiteSummary } from "../detector/summary";
 import type { Transition } from "../detector/transition";
-import type { PastLife } from "../export/life-file";
 import type { Finding } from "../model/finding";
 import { type LifeSeries, type LifeSite, seriesKey, siteKeyOf } from "../model/life";
 import type { Frame } from "../model/observation";
@@ -28,7 +27,7 @@ const MAX_SITES = 40;
 const ALARMS = ["leak", "urgent"];
 
 export interface LifeWatchOptions {
-  readonly journal: Pick<LifeJournal, "past" | "opening" | "noteSeries">;
+  readonly journal: Pick<LifeJournal, "past" | "opening" | "findings" | "noteSeries">;
   readonly detector: Detector;
   readonly describe: (frame: Frame) => DescribedFrame;
   readonly context: () => FindingContext;
@@ -65,7 +64,7 @@ export class LifeWatch {
       MAX_SPACING_MILLIS,
       Math.max(MIN_SPACING_MILLIS, opening.horizonMillis / RECORDS_PER_HORIZON),
     );
-    this.standing = standingOf(earlier);
+    this.standing = standingOf([...earlier.flatMap((life) => life.findings), ...options.journal.findings]);
     for (const finding of this.standing) {
       if (finding.service.buildId !== opening.buildId) this.checks.set(finding.id, { finding, looksDone: 0 });
     }
@@ -77,9 +76,9 @@ export class LifeWatch {
     }
   }
 
-  /** @returns findings of earlier builds whose fix is decided now, and leaks that only several lives together show. */
-  look(nowMillis: number): Finding[] {
-    if (nowMillis - this.recordedMillis < this.spacingMillis) return [];
+  /** @returns findings of earlier builds whose fix is decided now, and leaks that only several lives together show; null: not yet. */
+  look(nowMillis: number): Finding[] | null {
+    if (nowMillis - this.recordedMillis < this.spacingMillis) return null;
     this.recordedMillis = nowMillis;
     const series = this.seriesNow(nowMillis);
     this.options.journal.noteSeries(series);
@@ -275,9 +274,9 @@ function withEvidence(transition: Transition, across: EvidenceAcrossLives, horiz
 }
 
 /** The newest word on each finding of earlier lives, where it is an alarm. */
-function standingOf(lives: readonly PastLife[]): Finding[] {
+function standingOf(findings: readonly Finding[]): Finding[] {
   const latest = new Map<string, Finding>();
-  for (const finding of lives.flatMap((life) => life.findings)) {
+  for (const finding of findings) {
     const known = latest.get(finding.id);
     if (known === undefined || known.time <= finding.time) latest.set(finding.id, finding);
   }

@@ -166,6 +166,7 @@ export class Pipeline {
         finding_lines: this.findings.droppedFindings,
         profile_files: this.profiles.droppedProfiles,
         log_lines: this.log.droppedLines,
+        life_records: this.options.journal?.droppedRecords ?? 0,
         history_lines: this.history?.droppedObservations ?? 0,
         ...this.options.profileExport?.drops(),
       }),
@@ -334,24 +335,34 @@ export class Pipeline {
     }
   }
 
+  /** Null without a record of lives, or when it cannot be understood: this life is judged alone then. */
   private createLifeWatch(): LifeWatch | null {
     const { journal } = this.options;
     if (journal === undefined || journal === null) return null;
-    const lives = new LifeWatch({
-      journal,
-      detector: this.detector,
-      describe: (frame) => this.names.describe(frame),
-      context: () => this.findingContext(),
-    });
-    for (const finding of lives.standing) {
-      this.findings.carry(finding);
-      this.telemetry?.standing(finding);
+    try {
+      const lives = new LifeWatch({
+        journal,
+        detector: this.detector,
+        describe: (frame) => this.names.describe(frame),
+        context: () => this.findingContext(),
+      });
+      for (const finding of lives.standing) {
+        this.findings.carry(finding);
+        // Of an earlier build: whether it still leaks is an open question, and no alert's.
+        if (finding.service.buildId === this.buildId) this.telemetry?.standing(finding);
+      }
+      return lives;
+    } catch (error) {
+      this.log.warn("ERR_LEAK_AGENT_HISTORY", `earlier lives are left out: ${(error as Error).message}`);
+      return null;
     }
-    return lives;
   }
 
   private lifeFindings(nowMillis: number): Finding[] {
-    return (this.lives?.look(nowMillis) ?? []).flatMap((finding) => this.findings.change(finding));
+    const decided = this.lives?.look(nowMillis) ?? null;
+    if (decided === null) return [];
+    this.names.maps.release();
+    return decided.flatMap((finding) => this.findings.change(finding));
   }
 
   private decode(report: ProbeReport): Capture | null {

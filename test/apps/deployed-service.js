@@ -1,7 +1,7 @@
 /**
  * One service, several builds: BUILD_FIX=1 is the build without the leak. `GET /leak` keeps what it allocates (in the build
- * that leaks), `GET /clean` never does. It asks itself until it is stopped; LIVE_MILLIS is when it ends by itself, with
- * EXIT_CODE.
+ * that leaks), `GET /clean` never does. It asks itself until a line comes on stdin, or LIVE_MILLIS are over; then it exits
+ * with EXIT_CODE.
  */
 "use strict";
 const http = require("node:http");
@@ -9,6 +9,8 @@ const { setTimeout: delay } = require("node:timers/promises");
 
 const kept = [];
 const isFixed = process.env.BUILD_FIX === "1";
+/** Objects kept by each request, so that a small heap fills within seconds. */
+const count = Number(process.env.LEAK_COUNT ?? 20);
 
 /** Asynchronous, so that V8 does not inline it. */
 async function remember(number) {
@@ -19,7 +21,7 @@ async function remember(number) {
 }
 
 const server = http.createServer(async (incoming, response) => {
-  if (incoming.url === "/leak") for (let i = 0; i < 20; i++) await remember(i);
+  if (incoming.url === "/leak") for (let i = 0; i < count; i++) await remember(i);
   response.end("ok");
 });
 
@@ -39,5 +41,6 @@ server.listen(0, "127.0.0.1", async () => {
   }
 });
 
-if (process.env.LIVE_MILLIS !== undefined)
-  setTimeout(() => process.exit(Number(process.env.EXIT_CODE ?? 0)), Number(process.env.LIVE_MILLIS));
+const leave = () => process.exit(Number(process.env.EXIT_CODE ?? 0));
+process.stdin.once("data", leave);
+if (process.env.LIVE_MILLIS !== undefined) setTimeout(leave, Number(process.env.LIVE_MILLIS));

@@ -73,3 +73,20 @@ test("sizes and durations are written with at most three digits and a unit", () 
   assert.equal(duration(90), "90 s");
   assert.equal(duration(219_600), "2.5 days");
 });
+
+test("a leak rejects each harmless explanation with a number; a withdrawn finding says which one fits", () => {
+  const transition = leakTransition();
+  const statistics = transition.alternatives.map(({ statistic }) => statistic);
+  for (const statistic of ["lnE", "heldSeconds", "minQuarterRatio", "halfRatio", "survivalRatio", "majorGcsSurvived"])
+    assert.ok(statistics.includes(statistic), statistic);
+  assert.deepEqual(
+    transition.alternatives.filter(({ rejected }) => !rejected),
+    [],
+  );
+  const garbage = transition.alternatives.find(({ statistic }) => statistic === "majorGcsSurvived");
+  assert.ok(garbage.value >= 2, `${garbage.value}`);
+  const expiry = { name: "a queue", statistic: "survivalRatio", value: 0.104, bound: 0.5, rejected: false };
+  const alternatives = [{ ...garbage, rejected: false }, expiry];
+  const { text } = toFinding({ ...transition, verdict: "retracted", alternatives }, context);
+  assert.ok(text.includes("withdrawn, the evidence now fits a queue (survivalRatio 0.10, bound 0.50)"), text);
+});

@@ -64,6 +64,9 @@ describe("why a life ended", () => {
     assert.deepEqual([container.cause, container.likely], ["killed", "container-oom"]);
     const heap = lifeEndOf(life({ level: { postGcHeapBytes: 95 * MEGABYTE } }), NOW);
     assert.deepEqual([heap.cause, heap.likely], ["killed", "heap-limit"]);
+    const small = { heapLimitBytes: 128 * MEGABYTE, postGcHeapBytes: 77 * MEGABYTE };
+    assert.equal(lifeEndOf(life({ level: small }), NOW).likely, "heap-limit", "as measured: --max-old-space-size=80");
+    assert.equal(lifeEndOf(life({ level: { ...small, postGcHeapBytes: 60 * MEGABYTE } }), NOW).likely, null);
     const far = lifeEndOf(life(), NOW);
     assert.deepEqual([far.cause, far.likely], ["killed", null]);
     assert.match(far.text, /its heap held 10.0 MiB of 100 MiB/);

@@ -126,3 +126,22 @@ test("without labels an upgrade is counted, and its socket is left as it is", as
   assert.equal(hasOwnPush, false);
   assert.deepEqual(countsOf(routes), { "GET /chat/:id": 1 });
 });
+
+test("a server that gives its upgrade listener up is left alone again", { timeout: 10_000 }, async (context) => {
+  const { stop } = followUpgrades(new CarriedOnly());
+  context.after(stop);
+  const { server } = await chatServer(context);
+  const options = { host: "127.0.0.1", port: server.address().port, path: "/chat", agent: false };
+  await connectAndSay(options.port);
+  assert.equal(server.listenerCount("upgrade"), 2);
+  server.removeListener("upgrade", server.listeners("upgrade")[1]);
+  const [plain] = await once(http.get(options), "response");
+  await once(plain.resume(), "end");
+  assert.equal(server.listenerCount("upgrade"), 0);
+  const [answer] = await once(
+    http.get({ ...options, headers: { connection: "Upgrade", upgrade: "chat" } }),
+    "response",
+  );
+  await once(answer.resume(), "end");
+  assert.equal(answer.statusCode, 200);
+});

@@ -1,0 +1,101 @@
+"use strict";
+const assert = require("node:assert/strict");
+const { describe, it } = require("node:test");
+const { acrossLives, alternativesAcrossLives } = require("../../../dist/detector/lives.js");
+
+const HOUR = 3_600_000;
+const HORIZON = 24 * HOUR;
+
+/** A life of `hours` that begins at `at` hours; its numbers are of its later half. */
+function life(
+  at,
+  hours,
+  { matured = 10, freed = 0, quarters = [4, 4, 4, 4], residenceMillis = null, matureBytes = 1e6 } = {},
+) {
+  const startMillis = at * HOUR;
+  const endMillis = startMillis + hours * HOUR;
+  const half = startMillis + (hours / 2) * HOUR;
+  const series = {
+    startMillis: half,
+    endMillis,
+    timeMillis: endMillis,
+    matured,
+    freed,
+    quarters,
+    residenceMillis,
+    matureBytes,
+  };
+  return { startMillis, endMillis, series };
+}
+
+const nightly = (count, given) => Array.from({ length: count }, (_, day) => life(24 * day, 24, given));
+const judge = (lives, order = 0) => acrossLives(lives.slice(0, -1), lives.at(-1), HORIZON, order);
+
+describe("lives that are too short alone", () => {
+  it("reach a leak together when three agree, the current one among them", () => {
+    assert.equal(judge(nightly(1)).supportsLeak, false);
+    assert.equal(judge(nightly(2)).supportsLeak, false);
+    const three = judge(nightly(3));
+    assert.equal(three.supportsLeak, true);
+    assert.deepEqual([three.agreeingLives, three.maturedCount, three.survivorCount], [3, 30, 48]);
+    assert.equal(three.heldMillis, 36 * HOUR);
+    assert.ok(alternativesAcrossLives(three, HORIZON).every(({ rejected }) => rejected));
+  });
+
+  it("never speak when the current one does not agree: a fix is not judged by the build before", () => {
+    const lives = [...nightly(6), life(144, 24, { matured: 0, quarters: [0, 0, 0, 0], matureBytes: 0 })];
+    const evidence = judge(lives);
+    assert.ok(evidence.lnE > evidence.lnThreshold);
+    assert.equal(evidence.supportsLeak, false);
+  });
+
+  it("must have watched for a horizon together", () => {
+    const short = Array.from({ length: 6 }, (_, n) => life(4 * n, 4));
+    assert.equal(judge(short).heldMillis, 12 * HOUR);
+    assert.equal(judge(short).supportsLeak, false);
+    assert.equal(judge(Array.from({ length: 13 }, (_, n) => life(4 * n, 4))).supportsLeak, true);
+  });
+
+  it("do not speak where the survivors fade, or come in a burst, in the lives together", () => {
+    assert.equal(judge(nightly(4, { quarters: [8, 6, 3, 2] })).supportsLeak, false);
+    assert.equal(judge(nightly(4, { quarters: [1, 1, 20, 1] })).supportsLeak, false);
+    assert.equal(judge(nightly(4, { quarters: [2, 1, 1, 2] })).supportsLeak, true);
+  });
+
+  it("count every death, and do not speak against lives that disagree", () => {
+    assert.equal(judge(nightly(4, { matured: 10, freed: 9 })).supportsLeak, false);
+    const one = life(0, 24, { matured: 6, freed: 6, matureBytes: 1e5 });
+    const lives = [one, ...Array.from({ length: 3 }, (_, day) => life(24 * (day + 1), 24))];
+    const evidence = judge(lives);
+    assert.deepEqual([evidence.agreeingLives, evidence.dissentingLives], [3, 1]);
+    assert.equal(evidence.supportsLeak, false);
+    assert.equal(judge([one, ...Array.from({ length: 6 }, (_, day) => life(24 * (day + 1), 24))]).supportsLeak, true);
+  });
+
+  it("that end before things are known to go have no vote", () => {
+    const long = life(0, 100, { matured: 20, freed: 4, residenceMillis: 48 * HOUR, matureBytes: 1e4 });
+    const evidence = judge([long, ...Array.from({ length: 5 }, (_, day) => life(100 + 24 * day, 24))]);
+    assert.equal(evidence.censoredLives, 5);
+    assert.equal(evidence.supportsLeak, false);
+  });
+
+  it("say nothing while a structure is no larger than it was when it was full", () => {
+    const full = life(0, 24, { matured: 20, freed: 12, residenceMillis: HOUR, matureBytes: 1e6 });
+    const later = (bytes) => Array.from({ length: 8 }, (_, day) => life(24 * (day + 1), 24, { matureBytes: bytes }));
+    assert.equal(judge([full, ...later(1.2e6)]).supportsLeak, false);
+    assert.equal(judge([full, ...later(2e6)]).supportsLeak, true);
+  });
+
+  it("of one moment are one voice: fifty processes that warm up are no evidence", () => {
+    const fleet = Array.from({ length: 50 }, (_, n) => life(n / 100, 24));
+    const evidence = judge([...fleet, life(30, 24)]);
+    assert.deepEqual([evidence.agreeingLives, evidence.maturedCount], [2, 20]);
+    assert.equal(evidence.supportsLeak, false);
+  });
+
+  it("pay for every site that was looked at", () => {
+    const few = (order) => judge(nightly(3, { matured: 6, quarters: [2, 2, 2, 2] }), order);
+    assert.equal(few(0).supportsLeak, true);
+    assert.equal(few(1_000).supportsLeak, false);
+  });
+});

@@ -1,0 +1,149 @@
+"use strict";
+/** Whole lives of a simulated service, one after the other in one folder, through the agent's own pipeline. */
+const assert = require("node:assert/strict");
+const fs = require("node:fs");
+const os = require("node:os");
+const { join } = require("node:path");
+const { describe, it } = require("node:test");
+const { readConfiguration } = require("../../../dist/config.js");
+const { AgentFolder } = require("../../../dist/export/folder.js");
+const { readLives } = require("../../../dist/export/life-file.js");
+const { LifeJournal } = require("../../../dist/worker/life-journal.js");
+const { AgentLog } = require("../../../dist/worker/log.js");
+const { Pipeline } = require("../../../dist/worker/pipeline.js");
+const { assertFinding } = require("../../harness/finding-schema.js");
+const { simulatedProbe } = require("./simulated-probe.js");
+
+const START_MILLIS = 1_764_064_800_000;
+const HOUR = 3_600_000;
+const PROCESS_ID = 4_242;
+
+function service(context) {
+  const folder = fs.mkdtempSync(join(os.tmpdir(), "life-watch-test-"));
+  context.after(() => fs.rmSync(folder, { recursive: true, force: true }));
+  let lives = 0;
+  let told = 0;
+  /** Runs a life to its end. @returns the findings of this life, and its log. */
+  return function live({ build = "one", seconds = 120, leaks = true, restartCount = 0, isContinued = false } = {}) {
+    if (!isContinued) lives++;
+    const startMillis = START_MILLIS + lives * HOUR;
+    const { settings } = readConfiguration({
+      LEAK_AGENT_HORIZON: "30s",
+      LEAK_AGENT_DIR: folder,
+      OTEL_SERVICE_NAME: "shop",
+      LEAK_AGENT_BUILD_ID: build,
+    });
+    const files = new AgentFolder(folder, settings.directoryLimitBytes, () => {});
+    const lines = [];
+    const log = new AgentLog("stderr", null, (line) => lines.push(JSON.parse(line)));
+    const opening = {
+      type: "open",
+      schema: "leak-agent.life/1",
+      startTimeMillis: startMillis,
+      processId: PROCESS_ID,
+      service: "shop",
+      serviceVersion: null,
+      buildId: build,
+      nodeVersion: "24.0.0",
+      agentVersion: "0",
+      horizonMillis: settings.horizonMillis,
+      place: "here",
+      bootId: null,
+    };
+    files.open();
+    const journal = new LifeJournal({ folder: files, log, opening, facts: { bootId: null, oomKills: null } });
+    journal.begin();
+    const start = {
+      settings,
+      problems: [],
+      restartCount,
+      processStartMillis: startMillis,
+      mainScript: join(folder, "server.js"),
+      workingDirectory: folder,
+    };
+    const options = { start, folder: files, log, ask: () => {}, journal, processId: PROCESS_ID };
+    const pipeline = new Pipeline({ ...options, now: () => startMillis });
+    const probe = simulatedProbe({ root: folder, leaks, startMillis });
+    pipeline.handle(probe.hello());
+    for (let second = 0; second < seconds; second++) pipeline.handle(probe.next());
+    journal.close();
+    const all = fs.existsSync(join(folder, "findings.jsonl"))
+      ? fs
+          .readFileSync(join(folder, "findings.jsonl"), "utf8")
+          .trimEnd()
+          .split("\n")
+          .map((line) => JSON.parse(line))
+      : [];
+    const findings = all.slice(told);
+    told = all.length;
+    for (const finding of findings) assertFinding(finding);
+    return { folder, findings, lines, verdicts: findings.map(({ verdict, fix }) => fix?.verdict ?? verdict) };
+  };
+}
+
+describe("lives of one service", () => {
+  it("the same build: the leak stands, that its evidence builds up again is no news, its id is the same", (context) => {
+    const live = service(context);
+    const first = live();
+    assert.deepEqual(first.verdicts, ["watch", "leak"]);
+    const second = live();
+    assert.deepEqual(second.verdicts, ["leak"]);
+    assert.equal(second.findings[0].id, first.findings[1].id);
+    assert.match(second.lines[0].msg, /^the life before: process 4242 \(build one, ran for .*\) ended without a word/);
+  });
+
+  it("a build without the leak: told once as fixed, with the build that had it first", (context) => {
+    const live = service(context);
+    const [, leak] = live().findings;
+    const after = live({ build: "two", leaks: false, seconds: 200 });
+    assert.deepEqual(after.verdicts, ["fixed"]);
+    const [told] = after.findings;
+    assert.deepEqual([told.id, told.verdict, told.previousVerdict], [leak.id, "retracted", "leak"]);
+    assert.deepEqual([told.service.buildId, told.service.firstBuildId], ["two", "one"]);
+    assert.ok(told.fix.beforeBytes > 0 && told.fix.afterBytes === 0);
+    assert.deepEqual(live({ build: "two", leaks: false, seconds: 200 }).verdicts, []);
+  });
+
+  it("a build with the leak: not fixed, and it stands", (context) => {
+    const live = service(context);
+    live();
+    const { findings, verdicts } = live({ build: "two", seconds: 300 });
+    assert.ok(verdicts.includes("not fixed"), verdicts.join());
+    assert.ok(findings.every(({ verdict }) => verdict === "leak"));
+  });
+
+  it("lives shorter than the horizon: nothing alone, a leak together, nothing in the build that fixed it", (context) => {
+    const live = service(context);
+    const short = { seconds: 28 };
+    assert.ok(!live(short).verdicts.includes("leak"));
+    assert.ok(!live(short).verdicts.includes("leak"));
+    const told = [live(short), live(short), live(short)].flatMap(({ findings }) => findings);
+    const leak = told.find(({ verdict }) => verdict === "leak");
+    assert.ok(leak, told.map(({ verdict }) => verdict).join());
+    assert.equal(leak.route.name, "GET /leak/:id");
+    assert.ok(leak.evidence.lives >= 3);
+    for (let i = 0; i < 3; i++) {
+      const { verdicts } = live({ build: "two", leaks: false, ...short });
+      assert.ok(!verdicts.includes("leak"), verdicts.join());
+    }
+  });
+
+  it("short lives of a healthy service never add up", (context) => {
+    const live = service(context);
+    for (let i = 0; i < 8; i++) assert.deepEqual(live({ leaks: false, seconds: 28 }).verdicts, []);
+  });
+
+  it("a record that cannot be understood costs the earlier lives, not this one", (context) => {
+    const live = service(context);
+    const { folder } = live();
+    const [life] = readLives(folder);
+    const { framed } = require("../../../dist/model/framed-records.js");
+    fs.appendFileSync(
+      join(folder, `${life.stem}.log`),
+      framed({ type: "series", series: [{ site: 5, route: "GET /x" }] }),
+    );
+    const { lines, verdicts } = live();
+    assert.ok(verdicts.includes("leak"));
+    assert.ok(!lines.some(({ code }) => code === "ERR_LEAK_AGENT_INTERNAL"), JSON.stringify(lines));
+  });
+});
