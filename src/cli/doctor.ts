@@ -59,6 +59,7 @@ async function run(input: CommandInput): Promise<number> {
 
 async function allChecks(version: string, isOffline: boolean, nowMillis: number): Promise<Check[]> {
   const { checkConfiguration, checkFolder, checkNode } = await import("./doctor-folder.js");
+  const { checkAcknowledgements } = await import("./doctor-acknowledgements.js");
   const { checkEngine } = await import("./doctor-engine.js");
   const { checkExport } = await import("./doctor-export.js");
   const configuration = readConfiguration(undefined, null);
@@ -66,6 +67,7 @@ async function allChecks(version: string, isOffline: boolean, nowMillis: number)
   return [
     checkNode(process.versions.node),
     ...checkConfiguration(configuration),
+    ...checkAcknowledgements(settings, process.cwd(), nowMillis),
     ...(await checkEngine(settings)),
     checkFolder(settings),
     ...(isOffline ? [] : await checkExport(settings, version, nowMillis)),

@@ -17,6 +17,7 @@ import {
   type WorkerStart,
 } from "../model/messages";
 import { buildIdOf } from "./build-id";
+import { Inbox } from "./inbox";
 import { LifeJournal, readBootId } from "./life-journal";
 import { AgentLog } from "./log";
 import { Pipeline } from "./pipeline";
@@ -84,20 +85,24 @@ async function run(start: WorkerStart): Promise<void> {
       );
     }
   };
-  parentPort?.on("message", (message: unknown) => {
+  const inbox = new Inbox();
+  const receiveFromMain = (message: unknown): void => {
     if ((message as { type?: unknown } | null)?.type === "exit")
       return void leave(start, profileExport, pipeline.telemetry);
     receive(message);
     // The main thread stops sending when this stops coming: its queue here must not grow without a bound.
     if (isReport(message)) parentPort?.postMessage({ type: "ready", usage: pipeline.usage() } satisfies WorkerRequest);
-  });
+  };
+  parentPort?.on("message", (message: unknown) => inbox.add(() => receiveFromMain(message)));
   // Whatever was on its way to an earlier worker is lost.
   const words = new Int32Array(start.words ?? new SharedArrayBuffer(WORD_WAITING_REPORTS * 4 + 4));
   Atomics.store(words, WORD_WAITING_REPORTS, 0);
   channel.onmessage = (event: unknown) => {
     const { data } = event as { data: unknown };
-    receive(data);
-    if (isReport(data)) Atomics.sub(words, WORD_WAITING_REPORTS, 1);
+    inbox.add(() => {
+      receive(data);
+      if (isReport(data)) Atomics.sub(words, WORD_WAITING_REPORTS, 1);
+    });
   };
   watchOffFile(settings.offFile, log, ask);
   if (journal !== null) ask({ type: "life", endFile: journal.endFile });

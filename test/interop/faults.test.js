@@ -105,7 +105,7 @@ forBoth("the Collector is down for a minute, and the spool holds 1 MB", async (c
     await delay(500);
   }
   await collector.start();
-  await run.untilDrained();
+  await untilTaken(run, tee, "profiles", 3);
   await untilTaken(run, tee, "metrics", 2);
   await run.leave();
   await collector.stop();
@@ -140,6 +140,7 @@ scenarios.push([
     for (const signal of WITHOUT_FINDINGS) {
       const isComplete = () => run.accountedFor(signal, tee.taken(signal).length) === run.ledger.sent(signal);
       await run.until(isComplete, `nothing of ${signal} waits in memory`);
+      await untilTaken(run, tee, signal, 2);
     }
     await run.leave();
     await collector.stop();

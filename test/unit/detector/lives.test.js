@@ -43,7 +43,7 @@ describe("lives that are too short alone", () => {
   });
 
   it("never speak when the current one does not agree: a fix is not judged by the build before", () => {
-    const lives = [...nightly(6), life(144, 24, { matured: 0, quarters: [0, 0, 0, 0], matureBytes: 0 })];
+    const lives = [...nightly(6), life(144, 24, { matured: 2, quarters: [1, 1, 0, 0] })];
     const evidence = judge(lives);
     assert.ok(evidence.lnE > evidence.lnThreshold);
     assert.equal(evidence.supportsLeak, false);
