@@ -132,6 +132,8 @@ function explained({ explained }: Finding): string | null {
   if (explained.rssGrowthRatio !== null) parts.push(`${percent(explained.rssGrowthRatio)} of the growth of RSS`);
   if (explained.unexplainedBytesPerHour !== null)
     parts.push(`${bytes(explained.unexplainedBytesPerHour)}/hour stay unexplained`);
+  const own = explained.agentBytesPerHour ?? 0;
+  if (own > 0) parts.push(`the agent's own records in what is kept: ${bytes(own)}/hour, not counted`);
   return parts.length === 0 ? null : parts.join("; ");
 }
 

@@ -105,12 +105,19 @@ export function theilSen(allX: readonly number[], allY: readonly number[]): Tren
 }
 
 export function explainedBy(bytesPerHour: number, levels: LevelHistory, sinceMillis: number): FindingExplained {
-  const heap = levels.trend((reading) => reading.postGcHeapBytes, sinceMillis);
-  const rss = levels.trend((reading) => reading.rssBytes, sinceMillis);
+  // A leaked timer or listener keeps the context of its request, and in it the agent's record: not the service's growth.
+  const own = (reading: LevelReading): number => reading.agentBytes ?? 0;
+  const heap = levels.trend(
+    (reading) => (reading.postGcHeapBytes === null ? null : reading.postGcHeapBytes - own(reading)),
+    sinceMillis,
+  );
+  const agent = levels.trend((reading) => reading.agentBytes ?? null, sinceMillis);
+  const rss = levels.trend((reading) => reading.rssBytes - own(reading), sinceMillis);
   return {
     heapGrowthRatio: ratioOf(bytesPerHour, heap),
     rssGrowthRatio: ratioOf(bytesPerHour, rss),
     unexplainedBytesPerHour: heap === null ? null : Math.max(0, heap.bytesPerHour - bytesPerHour),
+    agentBytesPerHour: agent?.bytesPerHour ?? null,
   };
 }
 

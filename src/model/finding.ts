@@ -112,6 +112,8 @@ export interface FindingExplained {
   readonly heapGrowthRatio: number | null;
   readonly rssGrowthRatio: number | null;
   readonly unexplainedBytesPerHour: number | null;
+  /** What the agent's own contexts and records add to the heap, kept by the leak; taken out of the three above. */
+  readonly agentBytesPerHour?: number | null;
 }
 
 export interface FindingForecast {

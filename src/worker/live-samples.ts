@@ -78,6 +78,8 @@ export class LiveSamples {
   /** Samples whose birth an earlier worker saw and took along when it died. */
   orphanedSamples = 0;
   agentSamples = 0;
+  /** Estimated bytes of what the agent itself has allocated on this thread and something keeps. */
+  agentBytes = 0;
   /** Frames above a sample, over those of the last capture; null before it, or when that was empty. */
   meanStackDepth: number | null = null;
 
@@ -287,11 +289,17 @@ export class LiveSamples {
     let bytes = 0;
     let unattributed = 0;
     let agent = 0;
+    let agentBytes = 0;
     for (const sample of this.samples.values()) {
-      if (sample.sizeBytes > 0) bytes += sample.sizeBytes / -Math.expm1(-sample.sizeBytes / this.intervalBytes);
+      const size = sample.sizeBytes > 0 ? sample.sizeBytes / -Math.expm1(-sample.sizeBytes / this.intervalBytes) : 0;
+      bytes += size;
       if (sample.kind === "unattributed") unattributed++;
-      else if (sample.kind === "agent") agent++;
+      else if (sample.kind === "agent") {
+        agent++;
+        agentBytes += size;
+      }
     }
+    this.agentBytes = agentBytes;
     this.agentSamples = agent;
     const count = this.samples.size;
     const labelledRatio = !labelled ? null : count === 0 ? 1 : (count - unattributed) / count;

@@ -308,7 +308,10 @@ export class Pipeline {
       intervalBytes: report.intervalBytes,
       majorGcCount: report.gc.majorCount,
       requestedGcCount: report.gc.requestedMajorCount,
-      level: this.level.read(report.thread, report.gc, report.memory),
+      level: {
+        ...this.level.read(report.thread, report.gc, report.memory),
+        agentBytes: Math.round(this.liveSamples().reduce((sum, live) => sum + live.agentBytes, 0)),
+      },
     };
   }
 

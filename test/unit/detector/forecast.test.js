@@ -138,3 +138,24 @@ test("one look neither wakes nor calms anybody", () => {
   assert.equal(urgency.look(flat, 0, 50 * HOUR), true);
   assert.equal(urgency.look(flat, 0, 59 * HOUR), false);
 });
+
+test("what the agent's own records add to the heap is told, and is not growth of the service", () => {
+  const { explainedBy } = require("../../../dist/detector/level-trend");
+  const history = new LevelHistory();
+  for (let hour = 0; hour <= 48; hour++) {
+    history.add(hour * HOUR, {
+      postGcHeapBytes: (100 + 5 * hour) * MB,
+      agentBytes: 2 * hour * MB,
+      heapLimitBytes: 1_000 * MB,
+      externalBytes: 0,
+      rssBytes: (300 + 8 * hour) * MB,
+      cgroupBytes: null,
+      cgroupLimitBytes: null,
+    });
+  }
+  const explained = explainedBy(3 * MB, history, 0);
+  assert.ok(Math.abs(explained.heapGrowthRatio - 1) < 1e-6);
+  assert.ok(Math.abs(explained.rssGrowthRatio - 0.5) < 1e-6);
+  assert.ok(Math.abs(explained.agentBytesPerHour - 2 * MB) < 1);
+  assert.ok(explained.unexplainedBytesPerHour < 1);
+});
