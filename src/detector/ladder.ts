@@ -19,6 +19,8 @@ const EQUAL_RATIO = 0.95;
 /** Exponent of size against exposure: 1 = every unit of exposure adds the same. */
 export const LADDER_SLOPE_LOW = 0.7;
 export const LADDER_SLOPE_HIGH = 1.3;
+/** Steps count back to this part of the last one's exposure: seven of an array, five of a Map. */
+const EXPOSURE_SPAN = 32;
 /** The next step may come this much later than the last steps foretell. */
 const LATE_RATIO = 1.15;
 /** One container has one backing store; two while it is being moved. */
@@ -86,10 +88,14 @@ export class Ladders {
   }
 
   private read(records: readonly StoredSample[], clock: Clock, nowMillis: number): LadderReading | null {
-    const steps = stepsOf(records);
+    const all = stepsOf(records);
+    const last = all[all.length - 1];
+    if (last === undefined) return null;
+    // Exposure is counted from the first report on: of early steps it misses a part, of the first perhaps all.
+    const since = clock.at(last.bornMillis) / EXPOSURE_SPAN;
+    const steps = all.filter((sample) => clock.at(sample.bornMillis) >= since);
     const first = steps[0];
-    const last = steps[steps.length - 1];
-    if (first === undefined || last === undefined || steps.length < LADDER_MINIMUM_RECORDS) return null;
+    if (first === undefined || steps.length < LADDER_MINIMUM_RECORDS) return null;
     const xs = steps.map((sample) => Math.log(Math.max(1e-9, clock.at(sample.bornMillis))));
     const ys = steps.map((sample) => Math.log(sample.sizeBytes));
     const slope = slopeOf(xs, ys);

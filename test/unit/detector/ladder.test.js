@@ -49,6 +49,11 @@ describe("a container that grows", () => {
     assert.ok(reading.low <= 1_000 && reading.high >= 1_000, JSON.stringify(reading));
   });
 
+  it("does not let steps count from before exposure was", () => {
+    const early = [0.0001, 0.001].map((hour, index) => [hour, 40_000 + 9_000 * index]);
+    assert.equal(read(laddersOf([...early, ...GROWING]), 40)[0]?.records, 6);
+  });
+
   it("needs four steps, and the fifth not long overdue", () => {
     assert.equal(read(laddersOf(GROWING.slice(0, 3)), 15).length, 0);
     assert.equal(read(laddersOf(GROWING.slice(0, 4)), 15).length, 1);
