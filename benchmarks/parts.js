@@ -87,7 +87,7 @@ async function runComponents(size, progress, chosen) {
     const run = await runService(variant, {
       rounds: withBlocks ? size.rounds : size.componentRounds,
       states: withBlocks ? null : COMPONENT_STATES,
-      utilisation: withBlocks ? LATENCY_UTILISATION : COMPONENT_UTILISATION,
+      utilisation: size.utilisation ?? (withBlocks ? LATENCY_UTILISATION : COMPONENT_UTILISATION),
       progress,
     });
     const { parts, total, labels, rows } = budgetsOf({ run, requestCost, sampleCost, awaits, boundariesPerRequest });
