@@ -87,7 +87,7 @@ async function runComponents(size, progress, chosen) {
     const run = await runService(variant, {
       rounds: withBlocks ? size.rounds : size.componentRounds,
       states: withBlocks ? null : COMPONENT_STATES,
-      utilisation: withBlocks ? LATENCY_UTILISATION : COMPONENT_UTILISATION,
+      utilisation: size.utilisation ?? (withBlocks ? LATENCY_UTILISATION : COMPONENT_UTILISATION),
       progress,
     });
     const { parts, total, labels, rows } = budgetsOf({ run, requestCost, sampleCost, awaits, boundariesPerRequest });
@@ -142,11 +142,13 @@ function captureTable({ results }) {
       repetitions: rounds,
     });
     const ours = ways.find((way) => way.name === "leak-agent capture");
+    // The trees stop growing at about these sizes: a row keeps its name from run to run.
+    const size = Math.round(nodeCount / 1_000) * 1_000;
     const again = ways.find((way) => way.name.endsWith("(A/A)"));
     budgets.push(
       judge({
-        id: `capture/${nodeCount}`,
-        what: `block per capture, against V8's own GetAllocationProfile, ${nodeCount} nodes`,
+        id: `capture/${size}`,
+        what: `block per capture, against V8's own GetAllocationProfile, about ${size.toLocaleString("en")} nodes`,
         estimate: asEstimate(ours),
         resolution: asEstimate(again),
         limit: CAPTURE_RATIO,

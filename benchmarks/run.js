@@ -1,5 +1,6 @@
 /**
- * `npm run bench [-- --only NAME,...] [--services NAME,...] [--json FILE] [--quick]`: measures the agent's cost on this
+ * `npm run bench [-- --only NAME,...] [--services NAME,...] [--json FILE] [--quick]
+ * [--rounds N] [--utilisation RATIO]`: measures the agent's cost on this
  * machine and judges each budget by its interval. `npm run bench:full` adds peers, scale, one CPU and other services.
  * Exit code: 1 when a budget is not met, 2 when one is not shown, 0 otherwise, 3 when a measurement broke.
  */
@@ -42,6 +43,17 @@ function percent(ratio) {
   return `${(ratio * 100).toFixed(0)} %`;
 }
 
+/** A part that breaks does not take the others with it. */
+async function runPart(name, size, chosen, failures) {
+  try {
+    return await PARTS[name].run(size, progress, chosen);
+  } catch (error) {
+    failures.push({ part: name, error: error.message });
+    console.error(error);
+    return {};
+  }
+}
+
 async function main() {
   const { values } = parseArgs({
     options: {
@@ -50,10 +62,17 @@ async function main() {
       full: { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
       services: { type: "string" },
+      rounds: { type: "string" },
+      utilisation: { type: "string" },
     },
   });
   const sized = values.full ? SIZES.full : values.quick ? SIZES.quick : SIZES.bench;
-  const size = values.services === undefined ? sized : { ...sized, variants: values.services.split(",") };
+  const size = {
+    ...sized,
+    ...(values.services === undefined ? {} : { variants: values.services.split(",") }),
+    ...(values.rounds === undefined ? {} : { rounds: Number(values.rounds) }),
+    ...(values.utilisation === undefined ? {} : { utilisation: Number(values.utilisation) }),
+  };
   const began = Date.now();
   const result = {
     schema: "leak-agent.bench/1",
@@ -63,12 +82,13 @@ async function main() {
     loadAverageBefore: loadAverage(),
     budgets: [],
     tables: {},
+    failures: [],
   };
   const chosen = chosenParts(values);
   let busyBefore = await busyRatio();
   result.busyRatioBefore = busyBefore;
   for (const name of chosen) {
-    const { budgets: judged = [], tables = {} } = await PARTS[name].run(size, progress, chosen);
+    const { budgets: judged = [], tables = {} } = await runPart(name, size, chosen, result.failures);
     const busyAfter = await busyRatio();
     const budgets = judged.map((row) => withBusyMachine(row, Math.max(busyBefore, busyAfter)));
     if (process.stderr.isTTY) progress("");
@@ -87,7 +107,7 @@ async function main() {
       `and ${percent(result.busyRatioAfter)} after, load average ${result.loadAverageBefore} and ` +
       `${result.loadAverageAfter}, ${result.seconds} s`,
   );
-  return exitCodeOf(result.budgets);
+  return result.failures.length > 0 ? EXIT_BROKEN : exitCodeOf(result.budgets);
 }
 
 main().then(

@@ -13,6 +13,8 @@ const MAX_BUSY_RATIO = 0.15;
 /** @param estimate { value, low, high } or null when it could not be measured. @param limit must not be exceeded. */
 function verdictOf(estimate, limit) {
   if (estimate === null || ![estimate.low, estimate.high].every(Number.isFinite)) return NOT_SHOWN;
+  // A cost below zero is impossible: the noise is larger than the interval says.
+  if (estimate.high < 0) return NOT_SHOWN;
   if (estimate.high <= limit) return MET;
   return estimate.low > limit ? NOT_MET : NOT_SHOWN;
 }

@@ -73,8 +73,10 @@ async function main() {
   const nanos = [];
   for (let i = 0; i < batches; i++) nanos.push(await batch(enter));
   const status = globalThis[Symbol.for("leak-agent.probe")]?.status() ?? null;
-  process.stdout.write(`${JSON.stringify({ nanos, after: after / batches / SKELETONS, status })}\n`);
-  process.exit(0);
+  // A pipe takes a long line in parts: leave when it has taken all.
+  process.stdout.write(`${JSON.stringify({ nanos, after: after / batches / SKELETONS, status })}\n`, () =>
+    process.exit(0),
+  );
 }
 
 main();

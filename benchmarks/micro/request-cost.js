@@ -97,8 +97,8 @@ async function main() {
   await playBefore(Number(process.argv[5] ?? 0));
   const results = {};
   for (const name of shapes) results[name] = await measure(SHAPES[name], pairs);
-  process.stdout.write(`${JSON.stringify({ results, status: probe.status() })}\n`);
-  process.exit(0);
+  // A pipe takes a long line in parts: leave when it has taken all.
+  process.stdout.write(`${JSON.stringify({ results, status: probe.status() })}\n`, () => process.exit(0));
 }
 
 main();

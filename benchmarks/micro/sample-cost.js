@@ -62,8 +62,8 @@ async function main() {
       if (round >= 0) rows[name].push(row);
     }
   }
-  process.stdout.write(`${JSON.stringify(rows)}\n`);
-  process.exit(0);
+  // A pipe takes a long line in parts: leave when it has taken all.
+  process.stdout.write(`${JSON.stringify(rows)}\n`, () => process.exit(0));
 }
 
 main();

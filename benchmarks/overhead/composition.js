@@ -234,7 +234,7 @@ function blockBudgets(run, parts) {
     }),
     judge({
       id: `p99/${name}`,
-      what: `p99 latency at 60 % of saturation, open loop, ${name}`,
+      what: `p99 latency at ${Math.round(run.utilisation * 100)} % of saturation, open loop, ${name}`,
       estimate: quantileRatio(on, off, 0.99),
       resolution: quantileRatio(offAgain, off, 0.99),
       limit: P99_RATIO,

@@ -9,7 +9,7 @@ const { randomNumbers } = require("../statistics");
 
 const MAX_CONNECTIONS = 128;
 /** Requests that may wait for a connection; more means that the service is overloaded, and the run is void. */
-const MAX_WAITING = 20_000;
+const MAX_WAITING = 60_000;
 
 function requestText({ method, path, token, body = "" }) {
   const lines = [`${method} ${path} HTTP/1.1`, "Host: 127.0.0.1", `Authorization: ${token}`, "Connection: keep-alive"];

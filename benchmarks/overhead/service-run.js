@@ -42,7 +42,7 @@ async function runService(variant, { rounds, utilisation, states = null, cpu = n
     const pairs = await service.ask("capturePairs", { count: 60 });
     const chosen = blockStates(facts.intervalBytes, states);
     const blocks = await runBlocks(service, load, chosen, rounds, (text) => progress(`${variant}: ${text}`));
-    return { variant, saturationPerSecond: saturation, ...facts, capturePairs: pairs, blocks };
+    return { variant, utilisation, saturationPerSecond: saturation, ...facts, capturePairs: pairs, blocks };
   } finally {
     load.stop();
     await service.stop();

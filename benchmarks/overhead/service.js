@@ -88,7 +88,7 @@ async function main() {
   const variant = VARIANTS[process.argv[2]];
   if (variant === undefined) throw new Error(`usage: service.js ${Object.keys(VARIANTS).join("|")}`);
   const server = await variant();
-  server.keepAliveTimeout = 120_000;
+  server.keepAliveTimeout = 0; // Never: the load keeps connections that it only needs now and then.
   if (!server.listening) await new Promise((resolve) => server.once("listening", resolve));
   if (process.send !== undefined) require("./control").answer(server.address().port, served);
 }

@@ -38,13 +38,20 @@ function budgetTable(results) {
   return lines.join("\n");
 }
 
+function percent(ratio) {
+  return `${Math.round(ratio * 100)} %`;
+}
+
+/** A result may have been put together from several runs of some parts each. */
 function conditions(results) {
   return results
+    .flatMap((result) => (result.runs ?? [result]).map((run) => ({ machine: result.machine, ...run })))
     .map(({ machine, date, loadAverageBefore, loadAverageAfter, busyRatioBefore, busyRatioAfter, seconds }) => {
-      const percent = (ratio) => `${Math.round(ratio * 100)} %`;
+      const average = `load average ${loadAverageBefore} before and ${loadAverageAfter} after`;
       const load =
-        `others used ${percent(busyRatioBefore)} of the CPUs before and ${percent(busyRatioAfter)} after ` +
-        `(load average ${loadAverageBefore} and ${loadAverageAfter})`;
+        busyRatioBefore === undefined
+          ? average
+          : `others used ${percent(busyRatioBefore)} of the CPUs before and ${percent(busyRatioAfter)} after, ${average}`;
       return `${machine.node} on ${machine.cores} x ${machine.cpuModel}, ${date.slice(0, 10)}, ${load}, ${seconds} s`;
     })
     .join("; ");

@@ -30,6 +30,7 @@ function measurements(changes = {}) {
     run: {
       variant: "express",
       labels: "interpose",
+      utilisation: 0.6,
       seconds: Array.from({ length: 30 }, () => second),
       captures: [0, 1, 2, 4, 8, 16].map((s) => ({ atMillis: s * 1_000, millis: 1, cpuMicros: 1_000 })),
       capturePairs: { rows: series(1).map((ours) => ({ ours, v8: ours / 1.1, v8Again: ours / 1.1 })), treeNodes: 900 },

@@ -11,6 +11,7 @@ test("the interval decides: below the limit met, above it not met, across it not
   assert.equal(verdictOf({ value: 0.9, low: 0.8, high: 1.01 }, 1), "not shown");
   assert.equal(verdictOf({ value: 1.4, low: 0.99, high: 2 }, 1), "not shown");
   assert.equal(verdictOf({ value: 1.4, low: 1.01, high: 2 }, 1), "not met");
+  assert.equal(verdictOf({ value: -0.3, low: -0.4, high: -0.1 }, 1), "not shown", "a cost below zero is noise");
 });
 
 test("what was not measured, or is no number, is not shown", () => {
