@@ -13,8 +13,9 @@ const { parseArgs } = require("node:util");
 const ROOT = resolve(__dirname, "..");
 /** Folders whose `*.test.js` files make up the suite. */
 const SUITE_FOLDERS = ["test/unit", "test/integration"];
-/** Needs the npm registry; the drivers PostgreSQL and Redis too. */
+/** Needs the npm registry; the drivers PostgreSQL and Redis too. Deploys need minutes. */
 const CI_ONLY = new Set([
+  "test/integration/deploys.test.js",
   "test/integration/drivers.test.js",
   "test/integration/frameworks.test.js",
   "test/integration/installed-package.test.js",
