@@ -4,7 +4,7 @@
  * second place that grows, and a memory level that climbs 33 MB a day for reasons of its own.
  */
 "use strict";
-const { affordableIntervalBytes } = require("../../../dist/probe/capture-schedule.js");
+const { affordableIntervalBytes } = require("../../../dist/probe/interval-choice.js");
 const lifetimes = require("./lifetimes.js");
 const { keep, pathTo } = require("./scene.js");
 const { DAY, HOUR, MINUTE, SECOND, office } = require("./traffic.js");
@@ -14,6 +14,8 @@ const BYTES_PER_CALL = 24;
 /** The service allocates 16 MB/s by day; the default budget is half a percent of a core. */
 const ALLOCATED_BYTES_PER_MILLI = 16_000;
 const DEFAULT_CPU_BUDGET = 0.005;
+/** 10 microseconds a sample. */
+const SAMPLE_MILLIS = 0.01;
 const LEVEL_BYTES_PER_DAY = 33e6;
 
 function add(scene) {
@@ -72,7 +74,7 @@ const STORY = {
   lifeHours: null,
   options: {
     shape: office,
-    intervalBytes: affordableIntervalBytes(ALLOCATED_BYTES_PER_MILLI, DEFAULT_CPU_BUDGET),
+    intervalBytes: affordableIntervalBytes(ALLOCATED_BYTES_PER_MILLI, SAMPLE_MILLIS, DEFAULT_CPU_BUDGET),
   },
 };
 
