@@ -25,7 +25,7 @@ const ENDS = [
   { title: "a signal that nobody handles", end: (service) => service.child.kill("SIGTERM"), words: KILLED },
   {
     title: "V8's heap limit",
-    args: ["--max-old-space-size=64"],
+    args: ["--max-old-space-size=40"],
     env: { LEAK_COUNT: "60" },
     end: () => {}, // It fills its heap by itself.
     words: /its heap held .*: likely V8's heap limit$/,

@@ -67,7 +67,8 @@ test("the program loads neither the preload, nor the probe, nor the addon", asyn
   assert.ok(loaded.includes("cli/diff.js"));
   assert.deepEqual(
     loaded.filter(
-      (name) => !/^(cli|detector|export|model)\/|^(config|errors|off-switch|otlp-config|setting-reader)\.js$/.test(name),
+      (name) =>
+        !/^(cli|detector|export|model)\/|^(config|errors|off-switch|otlp-config|setting-reader)\.js$/.test(name),
     ),
     [],
   );
