@@ -64,6 +64,8 @@ async function main() {
       services: { type: "string" },
       rounds: { type: "string" },
       utilisation: { type: "string" },
+      /** Budgets, by id, that are known to be missed: judged and printed, but without a say in the exit code. */
+      known: { type: "string", default: "" },
     },
   });
   const sized = values.full ? SIZES.full : values.quick ? SIZES.quick : SIZES.bench;
@@ -107,7 +109,8 @@ async function main() {
       `and ${percent(result.busyRatioAfter)} after, load average ${result.loadAverageBefore} and ` +
       `${result.loadAverageAfter}, ${result.seconds} s`,
   );
-  return result.failures.length > 0 ? EXIT_BROKEN : exitCodeOf(result.budgets);
+  const known = new Set(values.known.split(","));
+  return result.failures.length > 0 ? EXIT_BROKEN : exitCodeOf(result.budgets.filter(({ id }) => !known.has(id)));
 }
 
 main().then(
