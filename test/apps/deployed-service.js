@@ -1,13 +1,13 @@
 /**
  * One service, several builds: BUILD_FIX=1 is the build without the leak. `GET /leak` keeps what it allocates (in the build
  * that leaks), `GET /clean` never does. It asks itself until a line comes on stdin, or LIVE_MILLIS are over; then it exits
- * with EXIT_CODE.
+ * with EXIT_CODE. BALLAST_MB is kept from the start.
  */
 "use strict";
 const http = require("node:http");
 const { setTimeout: delay } = require("node:timers/promises");
 
-const kept = [];
+const kept = Array.from({ length: Number(process.env.BALLAST_MB ?? 0) * 128 }, () => new Array(1_024).fill(0.5));
 const isFixed = process.env.BUILD_FIX === "1";
 /** Objects kept by each request, so that a small heap fills within seconds. */
 const count = Number(process.env.LEAK_COUNT ?? 20);

@@ -25,9 +25,9 @@ const ENDS = [
   { title: "a signal that nobody handles", end: (service) => service.child.kill("SIGTERM"), words: KILLED },
   {
     title: "V8's heap limit",
-    args: ["--max-old-space-size=40"],
-    env: { LEAK_COUNT: "60" },
-    end: () => {}, // It fills its heap by itself.
+    args: ["--max-old-space-size=128"],
+    env: { BALLAST_MB: "108" },
+    end: () => {}, // It fills its heap by itself, slowly enough to be seen on its last megabyte.
     words: /its heap held .*: likely V8's heap limit$/,
   },
 ];

@@ -209,10 +209,11 @@ test("report shows the processes that ran last, and marks a finding of one that 
   const { folder } = await leakingFolder(context);
   const later = { ...HEALTHY, startMillis: START_MILLIS + 3_600_000 };
   const first = writeHistory(folder, { ...later, processId: 501 });
-  writeHistory(folder, { ...later, processId: 502 });
+  const second = writeHistory(folder, { ...later, processId: 502 });
   const old = first.replace(/history-.*$/, "history-20261125T100000000Z-4321.jsonl");
-  const hourAgo = Date.now() / 1000 - 3600;
-  require("node:fs").utimesSync(old, hourAgo, hourAgo);
+  const lastWritten = (file, millis) => utimesSync(file, millis / 1_000, millis / 1_000);
+  lastWritten(old, START_MILLIS + 150_000);
+  for (const file of [first, second]) lastWritten(file, later.startMillis + 150_000);
   const { code, stdout } = await runCli(["report", folder]);
   assert.equal(code, 1);
   assert.match(stdout, /3 lives on record/);
