@@ -9,6 +9,7 @@ const {
   truncateSync,
   statSync,
   writeFileSync,
+  utimesSync,
 } = require("node:fs");
 const { join } = require("node:path");
 const test = require("node:test");
