@@ -7,9 +7,9 @@ const START = 1_000_000;
 const MEGABYTE = 1024 * 1024;
 const NOW = { bootId: "b", oomKills: null };
 
-function life({ level = {}, oomKills = null, lastWord = null, bootId = "b" } = {}) {
+function life({ level = {}, oomKills = null, lastWord = null, bootId = "b", nodeVersion = "20.20.2" } = {}) {
   return {
-    opening: { startTimeMillis: START, processId: 7, buildId: "one", bootId },
+    opening: { startTimeMillis: START, processId: 7, buildId: "one", bootId, nodeVersion },
     level: {
       type: "level",
       timeMillis: START,
@@ -67,6 +67,19 @@ describe("why a life ended", () => {
     const small = { heapLimitBytes: 128 * MEGABYTE, postGcHeapBytes: 77 * MEGABYTE };
     assert.equal(lifeEndOf(life({ level: small }), NOW).likely, "heap-limit", "as measured: --max-old-space-size=80");
     assert.equal(lifeEndOf(life({ level: { ...small, postGcHeapBytes: 60 * MEGABYTE } }), NOW).likely, null);
+    // --max-old-space-size=128 makes a limit of 176, 320 and 224 MiB on Node 20, 24 and 26.
+    for (const [nodeVersion, limit] of [
+      ["20.20.2", 176],
+      ["22.23.3", 176],
+      ["24.21.0", 320],
+      ["26.10.0", 224],
+    ]) {
+      const likely = (held) => {
+        const level = { heapLimitBytes: limit * MEGABYTE, postGcHeapBytes: held * MEGABYTE };
+        return lifeEndOf(life({ nodeVersion, level }), NOW).likely;
+      };
+      assert.deepEqual([likely(118), likely(112)], ["heap-limit", null], nodeVersion);
+    }
     const far = lifeEndOf(life(), NOW);
     assert.deepEqual([far.cause, far.likely], ["killed", null]);
     assert.match(far.text, /its heap held 10.0 MiB of 100 MiB/);
