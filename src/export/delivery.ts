@@ -4,7 +4,7 @@
  * stays in the spool. Every body ends in exactly one count.
  */
 import { gzipSync } from "node:zlib";
-import type { OtlpSender } from "./otlp-sender";
+import type { OtlpSender } from "./otlp-transport";
 import { Backoff, type ExportOutcome, type RetryableOutcome, unreachable } from "./retry";
 import type { Spool } from "./spool";
 

@@ -13,7 +13,7 @@ import {
 import { gunzipSync } from "node:zlib";
 import type { OtlpEndpoint, OtlpSignal } from "../config";
 import { readTlsFiles, type TlsFiles } from "./otlp-endpoint";
-import { cleaned, failure, MAX_ANSWER_BYTES, type OtlpSender, timedOut, userAgent, wireBody } from "./otlp-sender";
+import { cleaned, failure, MAX_ANSWER_BYTES, type OtlpSender, timedOut, userAgent, wireBody } from "./otlp-transport";
 import { type ExportOutcome, grpcOutcome, unreachable } from "./retry";
 
 const METHODS: Readonly<Record<OtlpSignal, string>> = {

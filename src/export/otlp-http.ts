@@ -6,7 +6,7 @@ import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type In
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import type { OtlpEndpoint } from "../config";
 import { readTlsFiles, type TlsFiles } from "./otlp-endpoint";
-import { cleaned, failure, MAX_ANSWER_BYTES, type OtlpSender, timedOut, userAgent, wireBody } from "./otlp-sender";
+import { cleaned, failure, MAX_ANSWER_BYTES, type OtlpSender, timedOut, userAgent, wireBody } from "./otlp-transport";
 import { type ExportOutcome, httpOutcome, unreachable } from "./retry";
 
 /** A kept connection that the backend has closed meanwhile is no failure: the body goes out on a new one. */

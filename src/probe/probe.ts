@@ -15,7 +15,7 @@ import { NoLabels } from "./boundaries";
 import { birthWindowMillis } from "./capture-schedule";
 import { followClientSockets, followLoadedPools, leaveClientSockets } from "./client-sockets";
 import type { SamplingEngine } from "./engine";
-import { selectEngine } from "./engine";
+import { selectEngine } from "./engine-choice";
 import { followFastify, followLoadedFrameworks, RouteNames } from "./frameworks";
 import { HookErrors } from "./hook-errors";
 import { type Attribution, HttpRequests } from "./http-requests";

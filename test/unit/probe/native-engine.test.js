@@ -3,7 +3,7 @@ const assert = require("node:assert/strict");
 const { test } = require("node:test");
 const { decodeCapture } = require("../../../dist/model/capture.js");
 const { readConfiguration } = require("../../../dist/config.js");
-const { selectEngine } = require("../../../dist/probe/engine.js");
+const { selectEngine } = require("../../../dist/probe/engine-choice.js");
 
 test("the addon is the first choice, and its engine samples, captures, counts and stops", () => {
   const choice = selectEngine(readConfiguration({}).settings);
