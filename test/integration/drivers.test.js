@@ -12,7 +12,7 @@ const { before, test } = require("node:test");
 const { PRELOAD, ROOT, temporaryFolder } = require("../harness/service");
 
 const FRAMEWORKS = join(ROOT, "test/frameworks");
-/** Besides the rows, V8 and the driver keep a few things that were made there: code, the shape of an answer. */
+/** A few other things have the size of a row's string. */
 const MIN_RIGHT = 0.99;
 
 before(() => {
