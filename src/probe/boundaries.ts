@@ -169,6 +169,8 @@ export class InterposedLabels implements Labels {
   }
 
   endAgent(): void {
+    // A capture fills the ring with samples of its own: what the service allocates in this turn must find room.
+    if ((this.#control[CONTROL_RING_LENGTH] ?? 0) >= MAX_WAITING) this.source.drain();
     this.#control[CONTROL_INSIDE_AGENT] = Math.max(0, (this.#control[CONTROL_INSIDE_AGENT] ?? 0) - 1);
   }
 

@@ -2,7 +2,8 @@
 const assert = require("node:assert/strict");
 const { AsyncResource } = require("node:async_hooks");
 const { test } = require("node:test");
-const { HookLabels } = require("../../../dist/probe/boundaries");
+const { HookLabels, InterposedLabels } = require("../../../dist/probe/boundaries");
+const { CONTROL_INSIDE_AGENT, CONTROL_RING_LENGTH } = require("../../../dist/native");
 const { OwnerLedger } = require("../../../dist/probe/owner-ledger");
 const { OrdinalReader } = require("../../../dist/probe/ordinal-reader");
 const { RequestRecord, runInContext } = require("../../../dist/probe/request-context");
@@ -43,6 +44,23 @@ test("new ordinals belong to the context that ends at the boundary", () => {
     [...ledger.takeRanges()],
     [101, 101, 0, 102, 103, i, 104, 107, o, 108, 115, i, 116, 131, -3, 132, 163, 0],
   );
+});
+
+test("a ring that the agent has filled is empty again when the service goes on", () => {
+  const control = new Int32Array(8);
+  const drainedInside = [];
+  const source = {
+    control,
+    drain() {
+      drainedInside.push(control[CONTROL_INSIDE_AGENT]);
+      control[CONTROL_RING_LENGTH] = 0;
+    },
+  };
+  const labels = new InterposedLabels(source, new OwnerLedger(), assert.fail);
+  labels.beginAgent();
+  control[CONTROL_RING_LENGTH] = 256;
+  labels.endAgent();
+  assert.deepEqual([drainedInside, control[CONTROL_RING_LENGTH], control[CONTROL_INSIDE_AGENT]], [[1], 0, 0]);
 });
 
 test("what Node did to parse a request is the request's, unless another one is still running there", () => {
