@@ -18,6 +18,8 @@ interface Conversation {
   isShared: boolean;
   /** The client tells whom it writes for; it may write in another request's context. */
   isTold: boolean;
+  /** Another tool's own `push` on this socket; null: the inherited one. */
+  readonly push: Push | null;
 }
 
 type Write = (this: ClientSocket, ...args: unknown[]) => boolean;
@@ -55,18 +57,13 @@ export function followClientSockets(caught: Caught): void {
   followUndici(caught);
 }
 
-/** Only on sockets that a request has written to: on all others, stack traces show nothing of the agent. */
-function bindAnswers(socket: ClientSocket): void {
-  const prototype = Object.getPrototypeOf(socket) as { push: Push };
-  const own = Object.hasOwn(socket, "push") ? (socket as unknown as { push: Push }).push : null;
-  const value: Push = function push(this: ClientSocket, chunk, encoding) {
-    const writer = isOff ? null : answered(this);
-    const original = own ?? prototype.push;
-    if (writer === null) return original.call(this, chunk, encoding);
-    return runInContext(writer, original, this, chunk, encoding);
-  };
-  Object.defineProperty(socket, "push", { configurable: true, writable: true, enumerable: false, value });
-}
+/** One function for all sockets: a closure each would make a leaked socket larger. */
+const pushAnswer: Push = function push(this: ClientSocket, chunk, encoding) {
+  const original = this[CLIENT]?.push ?? (Object.getPrototypeOf(this) as { push: Push }).push;
+  const writer = isOff ? null : answered(this);
+  if (writer === null) return original.call(this, chunk, encoding);
+  return runInContext(writer, original, this, chunk, encoding);
+};
 
 function isServerSide(socket: ClientSocket): boolean {
   return socket._server !== undefined && socket._server !== null;
@@ -77,9 +74,11 @@ function noteWriter(socket: ClientSocket, record: RequestRecord | null): void {
   if (conversation === undefined) {
     if (record === null) return;
     // Not enumerable: drivers and loggers walk over the properties of sockets.
-    const value: Conversation = { writer: record, isAwaiting: true, isShared: false, isTold: false };
+    const push = Object.hasOwn(socket, "push") ? (socket.push as Push) : null;
+    const value: Conversation = { writer: record, isAwaiting: true, isShared: false, isTold: false, push };
     Object.defineProperty(socket, CLIENT, { value });
-    bindAnswers(socket);
+    // Only on sockets that a request has written to: on all others, stack traces show nothing of the agent.
+    Object.defineProperty(socket, "push", { configurable: true, writable: true, enumerable: false, value: pushAnswer });
     return;
   }
   if (conversation.isAwaiting && conversation.writer !== record) conversation.isShared = true;

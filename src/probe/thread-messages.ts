@@ -108,11 +108,11 @@ export class ThreadMessages {
         open.push(record);
         continue;
       }
+      this.#anonymousSince.delete(record.task);
       record.routeIndex = route;
       ledger.end(record, ordinal);
     }
     ledger.openTasks = open;
-    if (open.length === 0) this.#anonymousSince.clear();
   }
 
   /** A request of this thread has ended: the threads that work for it may know its route now. */

@@ -49,21 +49,28 @@ export class Upgrades {
     this.#isOff = true;
   }
 
-  /** Follows a server from its first connection with an `upgrade` listener of its own, as long as it has one. */
   readonly #onConnection = (message: unknown): void => {
-    const { server } = (message as { socket: Upgraded }).socket;
-    if (this.#isOff || server === undefined) return;
+    try {
+      if (!this.#isOff) this.#followServer((message as { socket: Upgraded }).socket.server);
+    } catch (error) {
+      this.caught(error); // What a subscriber throws ends the process.
+    }
+  };
+
+  /** Follows a server from its first connection with an `upgrade` listener of its own, as long as it has one. */
+  #followServer(server: Server | undefined): void {
+    if (server === undefined) return;
     const isFollowed = this.#followed.has(server);
     const hasOwn = server.listenerCount("upgrade") > (isFollowed ? 1 : 0);
     if (hasOwn === isFollowed) return;
     if (hasOwn) {
-      this.#followed.add(server);
       server.prependListener("upgrade", this.#onUpgrade);
+      this.#followed.add(server);
     } else {
       this.#followed.delete(server);
       server.removeListener("upgrade", this.#onUpgrade);
     }
-  };
+  }
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Upgraded): void => {
     if (socket.server?.listenerCount("upgrade") === 1) {

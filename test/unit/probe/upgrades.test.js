@@ -1,5 +1,6 @@
 "use strict";
 const assert = require("node:assert/strict");
+const { channel } = require("node:diagnostics_channel");
 const { once } = require("node:events");
 const http = require("node:http");
 const net = require("node:net");
@@ -144,4 +145,19 @@ test("a server that gives its upgrade listener up is left alone again", { timeou
   );
   await once(answer.resume(), "end");
   assert.equal(answer.statusCode, 200);
+});
+
+test("a server that refuses the listener costs the service nothing", () => {
+  const errors = [];
+  const upgrades = new Upgrades({}, {}, (error) => errors.push(error.message));
+  upgrades.follow();
+  const server = {
+    listenerCount: () => 1,
+    prependListener() {
+      throw new Error("no more listeners");
+    },
+  };
+  channel("net.server.socket").publish({ socket: { server } });
+  upgrades.switchOff();
+  assert.deepEqual(errors, ["no more listeners"]);
 });
