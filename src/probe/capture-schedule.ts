@@ -9,6 +9,11 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 /** Above this event-loop utilisation the service is saturated, and every pause is felt as a queue. */
 const MAX_UTILISATION = 0.9;
+/**
+ * Planned spacings that a capture waits for a loop to calm down. A loop that shares its core with others counts as busy
+ * while it waits for it: without an end to the wait the agent would be blind for as long as that lasts.
+ */
+const MAX_BUSY_SPACINGS = 4;
 /** The first capture meets no known script and takes several times its usual time: do that while little is there. */
 const FIRST_CAPTURE_MILLIS = SECOND;
 /** Before the first measurement: 1 microsecond per tree node, the slow end of what V8 shows. */
@@ -78,7 +83,7 @@ export class CaptureSchedule {
   decide(nowMillis: number, utilisation: number, obstacle: SkipReason | null = null): CaptureDecision {
     this.#refill(nowMillis);
     if (nowMillis < this.#dueMillis) return "wait";
-    const reason = obstacle ?? this.#reasonToWait(utilisation);
+    const reason = obstacle ?? this.#reasonToWait(nowMillis, utilisation);
     if (reason === null) return "capture";
     if (!this.#isSkipCounted) this.skipped[reason]++;
     this.#isSkipCounted = true;
@@ -89,8 +94,9 @@ export class CaptureSchedule {
     return Object.values(this.skipped).reduce((sum, count) => sum + count, 0);
   }
 
-  #reasonToWait(utilisation: number): SkipReason | null {
-    if (utilisation > MAX_UTILISATION) return "busy_loop";
+  #reasonToWait(nowMillis: number, utilisation: number): SkipReason | null {
+    const patienceMillis = MAX_BUSY_SPACINGS * this.#spacingMillis * this.spacingFactor;
+    if (utilisation > MAX_UTILISATION && nowMillis - this.#dueMillis < patienceMillis) return "busy_loop";
     // A pause above the whole budget waits for a full bucket and is paid off afterwards.
     return this.#tokensMillis >= Math.min(this.predictedPauseMillis, this.#budgetMillis) ? null : "pause_budget";
   }

@@ -66,12 +66,22 @@ test("a saturated event loop is left alone, and the wait is counted once per cap
   const plan = schedule();
   const times = run(plan, 20_000, {
     pauseMillis: 0.1,
-    utilisation: (now) => (now > 5_000 && now < 15_000 ? 0.95 : 0.2),
+    utilisation: (now) => (now > 5_000 && now < 10_000 ? 0.95 : 0.2),
   });
-  assert.ok(times.every((time) => time <= 5_000 || time >= 15_000));
-  assert.ok(times.some((time) => time >= 15_000));
+  assert.ok(times.every((time) => time <= 5_000 || time >= 10_000));
+  assert.ok(times.some((time) => time >= 10_000));
   assert.equal(plan.skippedCount, 1);
   assert.deepEqual(plan.skipped, { pause_budget: 0, busy_loop: 1, worker_behind: 0, breaker: 0 });
+});
+
+test("a loop that stays saturated is captured now and then, within the pause budget", () => {
+  const times = run(schedule(), 10 * MINUTE, { pauseMillis: 1, utilisation: () => 1 });
+  const gaps = times.slice(4).map((time, index) => time - times[index + 3]);
+  // Planned every 1.5 s; each waits four times that.
+  assert.ok(gaps.length > 60, `${gaps.length} captures`);
+  assert.ok(Math.min(...gaps) >= 6_000 && Math.max(...gaps) <= 10_000, `${Math.min(...gaps)}-${Math.max(...gaps)} ms`);
+  const dear = run(schedule(), 60 * MINUTE, { pauseMillis: 30, utilisation: () => 1 });
+  assert.ok(dear.length * 30 <= 61 * 20 + 30, `${dear.length} captures of 30 ms in an hour`);
 });
 
 test("what forbids a capture is counted by its reason, and a spacing factor stretches the pace", () => {
