@@ -122,7 +122,9 @@ function routes({ contrast, otherRoutes, route }: Finding): string | null {
       `growth follows the route's requests with r = ${significant(contrast.routeCorrelation)} (windows of ${window})`,
     );
   }
-  if (otherRoutes.length > 0) parts.push(`also leaks on ${otherRoutes.join(", ")}`);
+  const names = otherRoutes.join(", ");
+  if (route.pooledRoutes !== undefined) parts.push(`${route.pooledRoutes} routes together, the largest ${names}`);
+  else if (otherRoutes.length > 0) parts.push(`also leaks on ${names}`);
   return parts.length === 0 ? null : parts.join("; ");
 }
 

@@ -42,20 +42,24 @@ export function describeTransition(
   const holding = holdingOf(memory, owner, tracked, nowMillis);
   const { living, startMillis, endMillis } = holding;
   const shown = living.length > 0 ? living : holding.all;
-  const retained = retainedWith(memory, owner, tracked);
-  const clock = owner.hasRequests ? owner.clock : null;
+  const pooled = owner === memory.pool.owner ? memory.namePool(living, nowMillis) : null;
+  const exposure = pooled?.clock ?? owner.clock;
+  const retained = retainedWith(memory, owner, tracked).filter(
+    (sample) => pooled === null || pooled.keys.has(sample.owner),
+  );
+  const clock = owner.hasRequests ? exposure : null;
   const sinceMillis = firstBirth(retained, startMillis, endMillis);
   const ladder = holding.evaluation?.overThreshold ? null : tracked.ladder;
   const growth =
     ladder === null
-      ? growthRecord(growthRate(retained, owner.clock, sinceMillis, endMillis), retained, clock, sinceMillis, endMillis)
+      ? growthRecord(growthRate(retained, exposure, sinceMillis, endMillis), retained, clock, sinceMillis, endMillis)
       : ladderGrowth(ladder, owner, nowMillis);
   // Whose it is may show in the requests that came while it grew.
   const inferred = owner.hasRequests ? null : inferOwner(memory, living, owner.clock.originMillis(), endMillis);
   const others = elsewhere(memory, owner, tracked, startMillis, endMillis);
   const contrast = contrastRecord({
     samples: living,
-    clock: owner.clock,
+    clock: exposure,
     hasRequests: owner.hasRequests,
     otherBytes: others.bytes,
     otherRequests: others.requests,
@@ -70,7 +74,7 @@ export function describeTransition(
     tracked.siteFunctions = known ?? siteFunctionsOf(memory, tracked.namedFrame, stack);
   }
   const since = owner.clock.originMillis();
-  const ownerLivingCount = [...memory.store.of(owner.key)].filter(isLiving).length;
+  const ownerLivingCount = [...memory.samplesOf(owner)].filter(isLiving).length;
   return {
     key: `${owner.key}|${tracked.namedFrame}`,
     sequence: tracked.sequence,
@@ -79,11 +83,12 @@ export function describeTransition(
     verdict: tracked.verdict,
     previousVerdict: tracked.previousVerdict,
     impact: impactOf(growth.bytesPerHour, headroomOf(levels.latest())),
-    route: inferred?.route ?? memory.routeOf(owner),
+    route: pooled?.route ?? inferred?.route ?? memory.routeOf(owner),
+    ...(pooled === null ? {} : { pooledRoutes: pooled.keys.size }),
     ...(inferred === null ? {} : { isRouteInferred: true }),
     routeKind: inferred === null ? kindOf(shown) : kindOf(shown) === "background" ? "background-of" : "request",
     routeShareRatio: share(living.length, living.length + others.samples),
-    otherRoutes: others.leakingRoutes,
+    otherRoutes: pooled?.largest ?? others.leakingRoutes,
     site,
     siteFunctions: tracked.siteFunctions,
     siteShareRatio: share(living.length, Math.max(retained.length, ownerLivingCount)),
@@ -119,7 +124,7 @@ export function describeTransition(
 }
 
 function holdingOf(memory: DetectorMemory, owner: OwnerState, tracked: TrackedSite, nowMillis: number): Holding {
-  const samples = memory.store.of(owner.key);
+  const samples = memory.samplesOf(owner);
   const all = [...samples].filter((sample) => memory.stacks.candidatesOf(sample.stack).includes(tracked.frame));
   const context = memory.contextOf(owner, samples, nowMillis);
   const evaluation = withSurvival(
@@ -210,7 +215,7 @@ function elsewhere(
   let count = 0;
   const leaking: { name: string; perExposure: number }[] = [];
   for (const other of memory.owners.values()) {
-    if (other === owner) continue;
+    if (other === owner || (owner === memory.pool.owner && memory.pool.members.includes(other))) continue;
     const living = memory.livingAt(other, frame);
     const exposure = other.clock.at(endMillis) - other.clock.at(startMillis);
     if (other.hasRequests) requests += exposure;

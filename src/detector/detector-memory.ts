@@ -4,11 +4,12 @@
  */
 import type { Frame, Observation } from "../model/observation";
 import type { OwnerKind, Route } from "../model/owner";
-import { ExposureClock, HourClock } from "./exposure";
+import { type Clock, ExposureClock, HourClock } from "./exposure";
 import type { HypothesisContext } from "./hypothesis";
 import { Ladders } from "./ladder";
 import { LevelHistory } from "./level-trend";
 import { OwnerState } from "./owner-state";
+import { commonClock, namePool, RoutePool } from "./route-pool";
 import { SampleStore, type StoredSample } from "./sample-store";
 import { StackIndex } from "./stack-index";
 
@@ -35,6 +36,7 @@ export class DetectorMemory {
   readonly ladders: Ladders = new Ladders(this.stacks);
   readonly owners: Map<string, OwnerState> = new Map();
   readonly levels: LevelHistory = new LevelHistory();
+  readonly pool: RoutePool = new RoutePool();
   intervalBytes = 1;
   labelledRatio: number | null = null;
   requestedGcCount = 0;
@@ -100,9 +102,49 @@ export class DetectorMemory {
     return this.gcs.get(thread)?.majorGcCount ?? 0;
   }
 
+  samplesOf(owner: OwnerState): ReadonlySet<StoredSample> {
+    return owner === this.pool.owner ? this.pool.samples : this.store.of(owner.key);
+  }
+
+  /** Routes that samples were seen of. */
+  routeOwners(): OwnerState[] {
+    return [...this.owners.values()].filter((owner) => owner.hasRequests);
+  }
+
+  /** When half of the requests of all routes had come: deaths since then are kept, for the pool. */
+  poolHalfMillis(nowMillis: number): number {
+    return RoutePool.halfMillis(this.routeOwners(), this.originMillis, nowMillis);
+  }
+
+  /** Pools these routes as they are now. */
+  refreshPool(members: readonly OwnerState[], nowMillis: number): void {
+    this.pool.refresh(
+      members,
+      (owner) => this.store.of(owner.key),
+      (owner) => this.store.deathsKnownSince(owner.key),
+      this.originMillis,
+      nowMillis,
+    );
+  }
+
+  /** What a site of the pool is called, and the requests of the routes that name stands for. */
+  namePool(
+    living: readonly StoredSample[],
+    nowMillis: number,
+  ): {
+    readonly route: Route;
+    readonly clock: Clock;
+    readonly keys: ReadonlySet<string>;
+    readonly largest: readonly string[];
+  } {
+    const { route, members, largest } = namePool(this.pool.members, living, (owner) => this.routeOf(owner));
+    const clock = commonClock(members, this.originMillis, nowMillis);
+    return { route, clock, keys: new Set(members.map(({ key }) => key)), largest };
+  }
+
   /** Living samples that an owner holds through a function. */
   livingAt(owner: OwnerState, frame: number): StoredSample[] {
-    return [...this.store.of(owner.key)].filter(
+    return [...this.samplesOf(owner)].filter(
       (sample) =>
         sample.freedMillis === Number.POSITIVE_INFINITY &&
         !sample.container &&
@@ -117,7 +159,8 @@ export class DetectorMemory {
       horizonMillis: this.options.horizonMillis,
       clock: owner.clock,
       decidableMillis: this.decidableMillis(first?.thread ?? 0),
-      completeSinceMillis: this.store.completeSince(owner.key),
+      completeSinceMillis:
+        owner === this.pool.owner ? this.pool.completeSinceMillis : this.store.completeSince(owner.key),
       ownerOrder: Math.max(0, owner.order),
     };
   }
@@ -175,6 +218,7 @@ export class DetectorMemory {
     if (thread !== 0) return;
     this.originMillis = now;
     this.clocks.clear();
+    this.pool.owner.restart(new HourClock(now));
     for (const owner of this.owners.values()) {
       owner.restart(owner.hasRequests ? this.clockOf(owner.route) : new HourClock(now));
     }

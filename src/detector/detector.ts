@@ -14,6 +14,7 @@ import type { Trend } from "./level-trend";
 import { LevelWatch } from "./level-watch";
 import { type NamedSite, nameSites } from "./naming";
 import type { OwnerState, TrackedSite } from "./owner-state";
+import { RoutePool } from "./route-pool";
 import type { StoredSample } from "./sample-store";
 import { type DetectorSummary, summarize } from "./summary";
 import { SurvivalTally } from "./survival-tally";
@@ -98,18 +99,31 @@ export class Detector {
     this.testedInLook = 0;
     this.levelWatch.lookAtLevel(now);
     const ladders = this.memory.ladders.readings((key) => owners.get(key)?.clock ?? null, now);
+    const poolHalfMillis = this.memory.poolHalfMillis(now);
     for (const owner of owners.values()) {
-      store.pruneDeaths(owner.key, halfExposureMillis(owner.clock, now));
+      const halfMillis = halfExposureMillis(owner.clock, now);
+      store.pruneDeaths(owner.key, owner.hasRequests ? Math.min(halfMillis, poolHalfMillis) : halfMillis);
       const own = ladders.get(owner.key) ?? [];
       if (store.of(owner.key).size < MINIMUM_SAMPLES && owner.tracked.size === 0 && own.length === 0) continue;
       this.lookAt(owner, own, now, transitions);
     }
+    this.lookAtPool(now, transitions);
     transitions.push(...this.levelWatch.lookOutside(now));
     return transitions;
   }
 
+  /** All routes together, but for those that speak for themselves: what many routes keep a little of. */
+  private lookAtPool(now: number, transitions: Transition[]): void {
+    const { pool } = this.memory;
+    const hasFinding = [...pool.owner.tracked.values()].some((site) => isStanding(site.verdict));
+    const members = this.memory.routeOwners().filter((owner) => !speaksForItself(owner, hasFinding));
+    this.memory.refreshPool(members, now);
+    if (pool.samples.size < MINIMUM_SAMPLES && pool.owner.tracked.size === 0) return;
+    this.lookAt(pool.owner, [], now, transitions);
+  }
+
   private lookAt(owner: OwnerState, ladders: readonly LadderReading[], now: number, transitions: Transition[]): void {
-    const samples = this.memory.store.of(owner.key);
+    const samples = this.memory.samplesOf(owner);
     const followed = new Set([...owner.tracked.values()].map((site) => site.frame));
     if (owner.order < 0) owner.order = this.testedOwnerCount++;
     const look = new Look(this.memory.contextOf(owner, samples, now), samples);
@@ -177,6 +191,7 @@ export class Detector {
     for (const tracked of mostSurvivorsFirst(owner)) {
       const next = this.nextVerdict(owner, tracked, current, now);
       if (next === null || next === tracked.verdict) continue;
+      if (owner === this.memory.pool.owner && this.waitsForARoute(owner, tracked)) continue;
       if (!isStanding(tracked.verdict) && isStanding(next)) {
         if (this.mergesIntoAnother(owner, tracked) || this.waitsForAnother(owner, tracked, now)) continue;
         if (this.waitsForOwnCode(owner, tracked, now)) continue;
@@ -267,7 +282,7 @@ export class Detector {
       owner.hasRequests && [...owner.tracked.values()].some((site) => isStanding(site.verdict) && site !== tracked);
     if (standsHere) return true;
     const living = this.memory.livingAt(owner, tracked.frame);
-    for (const other of this.memory.owners.values()) {
+    for (const other of [...this.memory.owners.values(), this.memory.pool.owner]) {
       if (other === owner) continue;
       for (const site of other.tracked.values()) {
         if (!isStanding(site.verdict) || !this.isSameSite(site, tracked, living)) continue;
@@ -293,6 +308,18 @@ export class Detector {
       }
     }
     return false;
+  }
+
+  /** A site of the pool is news only while it is spread over routes, and no route of its own is about to be named. */
+  private waitsForARoute(owner: OwnerState, tracked: TrackedSite): boolean {
+    if (isStanding(tracked.verdict) || tracked.verdict === "watch") return false;
+    const survivors = owner.evaluations.get(tracked.frame)?.survivors ?? [];
+    if (!RoutePool.isSpread(survivors)) return true;
+    // Also of routes that are over their threshold, and so not in the pool, but do not stand yet.
+    return this.memory.routeOwners().some((route) => {
+      const own = route.evaluations.get(tracked.frame);
+      return own !== undefined && own.lnE > PROMISING_SHARE * own.lnThreshold;
+    });
   }
 
   /** What Node made is named only where no code of the service or a package is about to be: that one gets a horizon. */
@@ -338,6 +365,15 @@ export class Detector {
     }
     return samplesOf;
   }
+}
+
+/**
+ * Its samples would speak twice. Once a pool has a finding, its routes stay in it: one that later has enough evidence of its
+ * own is the same finding.
+ */
+function speaksForItself(owner: OwnerState, poolHasFinding: boolean): boolean {
+  const stands = [...owner.tracked.values()].some((site) => isStanding(site.verdict));
+  return stands || (!poolHasFinding && [...owner.evaluations.values()].some(({ overThreshold }) => overThreshold));
 }
 
 /** Functions of one call chain often have the very same samples: they are tested once. */

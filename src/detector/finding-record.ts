@@ -9,6 +9,7 @@ import {
 import type { Frame } from "../model/observation";
 import { ownerName } from "../model/owner";
 import { outsideNextStep, outsideText } from "./outside-finding";
+import { SEVERAL_ROUTES } from "./route-pool";
 import type { Transition } from "./transition";
 import { findingText, nextStep } from "./words";
 
@@ -58,6 +59,7 @@ export function toFinding(transition: Transition, context: FindingContext): Find
       template: transition.route?.template ?? null,
       kind: transition.routeKind,
       shareRatio: transition.routeShareRatio,
+      ...(transition.pooledRoutes === undefined ? {} : { pooledRoutes: transition.pooledRoutes }),
     },
     otherRoutes: transition.otherRoutes,
     site: {
@@ -97,8 +99,9 @@ export function toFinding(transition: Transition, context: FindingContext): Find
   return { ...finding, nextStep: nextStep(finding), text: findingText(finding, transition.requestedGcCount) };
 }
 
-/** A guess may come and go: the finding stays the same one. */
-function idRouteName({ isRouteInferred, routeKind }: Transition, routeName: string): string {
+/** A guess may come and go, and so may the routes of a pool: the finding stays the same one. */
+function idRouteName({ isRouteInferred, pooledRoutes, routeKind }: Transition, routeName: string): string {
+  if (pooledRoutes !== undefined) return SEVERAL_ROUTES.name;
   if (isRouteInferred !== true) return routeName;
   return ownerName(routeKind === "background-of" ? "background" : "unattributed", null);
 }

@@ -70,7 +70,7 @@ export class LevelWatch {
   private standingBytesPerHour(nowMillis: number): number {
     const since = this.halfLifeMillis(nowMillis);
     let sum = 0;
-    for (const owner of this.memory.owners.values()) {
+    for (const owner of [...this.memory.owners.values(), this.memory.pool.owner]) {
       for (const tracked of owner.tracked.values()) {
         if (isStanding(tracked.verdict)) sum += this.bytesPerHour(owner, tracked, since, nowMillis);
       }

@@ -28,7 +28,7 @@ export function retainedWith(memory: DetectorMemory, owner: OwnerState, tracked:
       if (owner.evaluations.get(site.frame)?.overThreshold) frames.add(site.frame);
     }
   }
-  return [...memory.store.of(owner.key)].filter((sample) => {
+  return [...memory.samplesOf(owner)].filter((sample) => {
     if (!isLiving(sample)) return false;
     const candidates = memory.stacks.candidatesOf(sample.stack);
     return candidates.some((frame) => frames.has(frame)) || (owner.hasRequests && isKept(owner, candidates));
@@ -53,7 +53,7 @@ export function applicationFramesOf(
 ): Frame[] {
   const own = stack === null ? [] : memory.stacks.applicationFrames(stack, site);
   const found = new Map<Frame, { living: number; freed: number; weight: number }>();
-  for (const sample of memory.store.of(owner.key)) {
+  for (const sample of memory.samplesOf(owner)) {
     if (sample.container) continue;
     // The nearest counts most: what calls everything would win otherwise.
     memory.stacks.applicationFrames(sample.stack, memory.stacks.leaf(sample.stack)).forEach((frame, distance) => {

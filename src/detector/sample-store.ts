@@ -70,6 +70,8 @@ export class SampleStore {
   private readonly recentContainers: StoredSample[] = [];
   /** Owners whose oldest deaths were dropped: when the last of those happened. */
   private readonly deathsSince = new Map<string, number>();
+  /** Deaths before this were dropped, by owner. */
+  private readonly prunedBefore = new Map<string, number>();
   private storedCount = 0;
   droppedCount = 0;
 
@@ -144,6 +146,9 @@ export class SampleStore {
     const since = Math.max(this.completeSince(from), this.completeSince(to));
     if (since !== Number.NEGATIVE_INFINITY) this.deathsSince.set(to, since);
     this.deathsSince.delete(from);
+    const pruned = Math.max(this.prunedBefore.get(from) ?? 0, this.prunedBefore.get(to) ?? 0);
+    this.prunedBefore.delete(from);
+    if (pruned > 0) this.prunedBefore.set(to, pruned);
     const target = this.ownerSet(to);
     for (const sample of moved) {
       sample.owner = to;
@@ -158,6 +163,7 @@ export class SampleStore {
   pruneDeaths(owner: string, beforeMillis: number): void {
     const samples = this.byOwner.get(owner);
     if (samples === undefined) return;
+    this.prunedBefore.set(owner, Math.max(beforeMillis, this.prunedBefore.get(owner) ?? 0));
     const deaths: number[] = [];
     for (const sample of samples) {
       if (sample.freedMillis < beforeMillis) samples.delete(sample);
@@ -171,6 +177,11 @@ export class SampleStore {
   /** Deaths of this owner are known completely since then. */
   completeSince(owner: string): number {
     return this.deathsSince.get(owner) ?? Number.NEGATIVE_INFINITY;
+  }
+
+  /** The same, whichever start asks: also since what was dropped because no start of its owner could count it. */
+  deathsKnownSince(owner: string): number {
+    return Math.max(this.completeSince(owner), this.prunedBefore.get(owner) ?? Number.NEGATIVE_INFINITY);
   }
 
   private dropOldest(owner: string, samples: Set<StoredSample>, deaths: number[], share: number): void {

@@ -27,6 +27,8 @@ export interface Transition {
   readonly routeKind: RouteKind;
   /** The route was not observed but found by regression; the finding's id goes on without it. */
   readonly isRouteInferred?: boolean;
+  /** The evidence is that of so many routes together; `route` is their common name, `otherRoutes` the largest. */
+  readonly pooledRoutes?: number;
   readonly routeShareRatio: number;
   readonly otherRoutes: readonly string[];
   readonly site: Frame;

@@ -16,10 +16,16 @@ export function findingText(finding: Finding, requestedGcCount: number): string 
   }
   if (finding.agent.attribution === "inferred")
     sentences.push("The route is inferred from the routes' request counts, not observed.");
-  if (finding.otherRoutes.length > 0) sentences.push(`The same site also leaks on ${finding.otherRoutes.join(", ")}.`);
+  if (finding.otherRoutes.length > 0) sentences.push(otherRoutesSentence(finding));
   if (requestedGcCount > 0)
     sentences.push(`This was a load test: the agent asked V8 for ${requestedGcCount} mark-compacts.`);
   return sentences.filter((sentence) => sentence !== "").join(" ");
+}
+
+function otherRoutesSentence({ route, otherRoutes }: Finding): string {
+  const names = otherRoutes.join(", ");
+  if (route.pooledRoutes === undefined) return `The same site also leaks on ${names}.`;
+  return `${route.pooledRoutes} routes were judged together, since none has enough evidence alone; most lies with ${names}.`;
 }
 
 export function nextStep(finding: Finding): string {

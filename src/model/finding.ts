@@ -34,6 +34,8 @@ export interface FindingRoute {
   readonly kind: RouteKind;
   /** Share of the site's retained samples that this route owns, 0..1. */
   readonly shareRatio: number;
+  /** So many routes were judged together, of which none has enough evidence alone; `otherRoutes` are the largest. */
+  readonly pooledRoutes?: number;
 }
 
 export interface SourcePosition {
