@@ -17,6 +17,7 @@ import { alternativesOf } from "./verdict";
 
 const MAX_PATH_FRAMES = 16;
 const SITE_FUNCTIONS = 3;
+const HOUR_MILLIS = 3_600_000;
 
 /** What a site holds, and when it was born. */
 interface Holding {
@@ -101,7 +102,7 @@ export function describeTransition(
       ...(ladder === null ? {} : ladderEvidence(ladder, nowMillis - tracked.ladderSinceMillis)),
     },
     contrast,
-    explained: explainedBy(growth.bytesPerHour, levels, since),
+    explained: explainedBy(growth.bytesPerHour + others.leakingBytesPerHour, levels, since),
     forecast: forecastLevel(levels, since),
     alternatives:
       ladder !== null
@@ -202,17 +203,27 @@ function representativeStack(
   return earlier ?? mostCommonStack(samples);
 }
 
-/** The same function on other owners: what it retains there, and where it leaks too. */
+/** The same function on other owners. */
+interface Elsewhere {
+  readonly bytes: number;
+  readonly requests: number;
+  readonly samples: number;
+  /** Routes on which it leaks too, and what all they keep with it: part of this finding. */
+  readonly leakingRoutes: string[];
+  readonly leakingBytesPerHour: number;
+}
+
 function elsewhere(
   memory: DetectorMemory,
   owner: OwnerState,
   { frame, namedFrame }: TrackedSite,
   startMillis: number,
   endMillis: number,
-): { bytes: number; requests: number; samples: number; leakingRoutes: string[] } {
+): Elsewhere {
   let bytes = 0;
   let requests = 0;
   let count = 0;
+  let leakingBytesPerHour = 0;
   const leaking: { name: string; perExposure: number }[] = [];
   for (const other of memory.owners.values()) {
     if (other === owner || (owner === memory.pool.owner && memory.pool.members.includes(other))) continue;
@@ -226,10 +237,19 @@ function elsewhere(
     const site = other.tracked.get(namedFrame);
     const name = memory.routeOf(other)?.name;
     const leaksToo = site !== undefined && other.evaluations.get(site.frame)?.overThreshold === true;
-    if (name !== undefined && exposure > 0 && leaksToo) leaking.push({ name, perExposure: recentBytes / exposure });
+    if (name === undefined || exposure <= 0 || !leaksToo) continue;
+    leaking.push({ name, perExposure: recentBytes / exposure });
+    const rate = growthRate(retainedWith(memory, other, site), other.clock, startMillis, endMillis);
+    leakingBytesPerHour += ((rate?.perExposure ?? 0) * exposure * HOUR_MILLIS) / (endMillis - startMillis);
   }
   leaking.sort((a, b) => b.perExposure - a.perExposure);
-  return { bytes, requests, samples: count, leakingRoutes: leaking.map((route) => route.name) };
+  return {
+    bytes,
+    requests,
+    samples: count,
+    leakingRoutes: leaking.map((route) => route.name),
+    leakingBytesPerHour,
+  };
 }
 
 /** Names of up to three functions of a stack that end in the named one; of that one alone when it is not on the stack. */

@@ -107,6 +107,24 @@ test("a cache with a time to live of two horizons is withdrawn soon after its fi
   }
 });
 
+test("a finding explains what its site keeps on all its routes, not on the named one alone (seeds 1-4)", () => {
+  // 12 samples/s, each standing for 400/p bytes; two in five on the other route. Nothing else grows.
+  const bytesPerMilli = (12 * 400) / -Math.expm1(-400 / 32_769) / 1_000;
+  for (let seed = 1; seed <= 4; seed++) {
+    const detector = new Detector({ horizonMillis: 30_000, windowMillis: 250, applicationRoot: "/srv/app" });
+    const leaks = [];
+    const family = { lifeSeconds: () => FOREVER, samplesPerSecond: 12, otherShare: 0.4 };
+    for (const observation of observations({ seed, captureSeconds: 2, ...family })) {
+      const postGcHeapBytes = 20e6 + bytesPerMilli * (observation.timeMillis - 1_000_000);
+      const level = { ...observation.level, postGcHeapBytes };
+      leaks.push(...detector.observe({ ...observation, level }).filter(({ verdict }) => verdict === "leak"));
+    }
+    assert.deepEqual(leaks[0]?.otherRoutes, ["GET /other"], `seed ${seed}`);
+    const { heapGrowthRatio } = leaks[0].explained;
+    assert.ok(heapGrowthRatio > 0.8 && heapGrowthRatio < 1.25, `seed ${seed}: ${heapGrowthRatio}`);
+  }
+});
+
 test("one site that leaks on two routes is one finding, named after the one that retains more (seeds 1-4)", () => {
   for (let seed = 1; seed <= 4; seed++) {
     const transitions = run({ lifeSeconds: () => FOREVER, samplesPerSecond: 6, otherShare: 0.3 }, seed);
