@@ -35,6 +35,7 @@ const MAX_TRACKED_PER_OWNER = 64;
 const PROMISING_SHARE = 0.5;
 /** Sites of two routes are one when more than this share of the samples passes through the standing one. */
 const SAME_SITE_SHARE = 0.5;
+const COMMON_PART_SHARE = 0.2;
 
 export class Detector {
   private readonly memory: DetectorMemory;
@@ -343,11 +344,15 @@ export class Detector {
     return bytes / Math.max(1, owner.clock.at(now) - owner.clock.at(since));
   }
 
-  /** The same function, or one that most of the other one's samples pass through: two depths of one site. */
+  /**
+   * The same function, or one that most of the candidate's samples pass through: two depths of one site. A part is enough
+   * where the evidence is the same function's, which inlining lets two routes call by different names.
+   */
   private isSameSite(standing: TrackedSite, candidate: TrackedSite, living: readonly StoredSample[]): boolean {
     if (standing.namedFrame === candidate.namedFrame) return true;
     const through = living.filter((sample) => this.memory.stacks.stack(sample.stack).includes(standing.namedFrame));
-    return through.length > SAME_SITE_SHARE * living.length;
+    const least = standing.frame === candidate.frame ? COMMON_PART_SHARE : SAME_SITE_SHARE;
+    return through.length > least * living.length;
   }
 
   /** @param withNodeFrames without a route, what Node alone made (connections, its timers) names nothing. */

@@ -107,7 +107,8 @@ function largestFamily(
     const { method, template } = holder.route;
     if (method === null || template === null) continue;
     const segments = template.split("/");
-    for (let at = 1; at < segments.length; at++) {
+    // Of `/a` and `/b` nothing is common: they are two routes of a service, not one with a parameter.
+    for (let at = 1; at < segments.length && segments.length > 2; at++) {
       const shared = segments.with(at, PARAMETER).join("/");
       const name = `${method} ${shared}`;
       const family = families.get(name) ?? { route: { name, method, template: shared }, holders: [], count: 0 };

@@ -76,3 +76,47 @@ test("too few samples below say nothing", () => {
   ]);
   assert.equal(nameBelow(HANDLER, born(0, 0, ...repeat(1, 30)), stacks), HANDLER);
 });
+
+const { Detector } = require("../../../dist/detector/detector");
+const { observations } = require("./stream");
+
+/**
+ * Two routes that leak below one function. Its callees are seen until V8 inlines them (the first third of the samples), then
+ * their samples are the function's own. @param second callee on the second route, with `common` of its samples in the first's
+ */
+function routesOfLeaks(common) {
+  const files = ["handler", "record", "first", "second"].map((name) => ({
+    function: name,
+    file: `/srv/app/${name}.js`,
+    line: 1,
+    column: 1,
+  }));
+  const stacks = [
+    [0, 1],
+    [0, 1, 2],
+    [0, 1, 3],
+  ];
+  const [OWN, FIRST, SECOND] = [0, 1, 2];
+  const detector = new Detector({ horizonMillis: 30_000, windowMillis: 250, applicationRoot: "/srv/app" });
+  const leaks = [];
+  const family = { lifeSeconds: () => Number.POSITIVE_INFINITY, samplesPerSecond: 9, otherShare: 0.4, seed: 2 };
+  for (const observation of observations({ captureSeconds: 2, ...family })) {
+    const matured = observation.matured?.map((sample) => {
+      const ordinal = Number(sample.key.split(":")[2]);
+      const isEarly = sample.bornMillis < 1_020_000;
+      const isCommon = ordinal % 100 < 100 * common;
+      const callee = sample.route === 1 || isCommon ? FIRST : SECOND;
+      const isSeen = isEarly || ordinal % 3 === 0 || (sample.route === 2 && isCommon);
+      return { ...sample, stack: isSeen ? callee : OWN };
+    });
+    const first = observation.newFrames === undefined ? {} : { newFrames: files, newStacks: stacks };
+    const changed = { ...observation, ...first, ...(matured === undefined ? {} : { matured }) };
+    leaks.push(...detector.observe(changed).filter(({ verdict }) => verdict === "leak"));
+  }
+  return leaks.map(({ route }) => route.name).sort();
+}
+
+test("two callees of one function that leak on two routes are two findings; with a part in common they are one", () => {
+  assert.deepEqual(routesOfLeaks(0), ["GET /leak/:id", "GET /other"]);
+  assert.deepEqual(routesOfLeaks(0.35), ["GET /leak/:id"]);
+});

@@ -140,6 +140,13 @@ test("the name's requests are those of its family, also of members that keep not
   assert.equal(named.largest[0], "GET /a/x");
 });
 
+test("paths of a single segment have nothing in common", () => {
+  const owners = ["/a", "/b", "/c", "/d", "/e"].map(owner);
+  const routeOf = ({ key }) => ({ name: `GET ${key}`, method: "GET", template: key });
+  const living = owners.map(({ key }) => ({ owner: key }));
+  assert.equal(namePool(owners, living, routeOf).route.name, "(several routes)");
+});
+
 test("a family needs four routes and four in five survivors", () => {
   assert.equal(nameOf(["1", "1", "2", "3"]).route.name, "(several routes)");
   assert.equal(nameOf(["1", "2", "3", "4", "5", "5"]).route.name, "(several routes)");
