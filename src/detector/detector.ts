@@ -254,6 +254,7 @@ export class Detector {
     const { horizonMillis } = this.memory.options;
     const byCohorts = judge(owner.evaluations.get(tracked.frame) ?? null, {
       heldMillis: owner.heldMillis(tracked.frame, now),
+      unrefutedMillis: owner.unrefutedMillis(tracked.frame, now),
       horizonMillis,
       current: tracked.verdict,
     });

@@ -5,6 +5,7 @@
 import { lnEvidence, lnThreshold } from "./evidence";
 import type { Clock } from "./exposure";
 import type { StoredSample } from "./sample-store";
+import { type Steadiness, steadinessOf } from "./steadiness";
 import { survivalOf } from "./survival";
 
 /** Starts per doubling of exposure: a grid of 1.09. */
@@ -31,7 +32,7 @@ interface Start {
   readonly octave: number;
 }
 
-export interface Evaluation {
+export interface Evaluation extends Steadiness {
   readonly lnE: number;
   readonly lnThreshold: number;
   readonly siteOrder: number;
@@ -40,10 +41,6 @@ export interface Evaluation {
   readonly ageMillis: number;
   readonly maturedCount: number;
   readonly freedCount: number;
-  /** Survivors per exposure of the later half over the earlier one, births from start to decidable; null = no births. */
-  readonly halfRatio: number | null;
-  /** The poorest quarter's survivors per exposure over the mean. */
-  readonly minQuarterRatio: number | null;
   /** Share of mature cohorts that live through every age observed since the start; null when none was freed. */
   readonly survivalRatio: number | null;
   /** Living samples born since the start. */
@@ -103,7 +100,7 @@ export class Look {
       freedCount: best.d,
       survivalRatio: survival?.ratio ?? null,
       survivors,
-      ...steadiness(survivors, start, best.age, context),
+      ...steadinessOf(survivors, start, Math.min(context.decidableMillis, context.nowMillis - best.age), context.clock),
     };
   }
 
@@ -232,30 +229,4 @@ function halfFreedAfter(dead: readonly number[], ripeCount: number): number {
   for (let i = 0; i < dead.length; i += 2) places.push([dead[i] ?? 0, dead[i + 1] ?? 0]);
   places.sort((a, b) => a[0] - b[0]);
   return places[half - 1]?.[1] ?? -1;
-}
-
-function steadiness(
-  survivors: readonly StoredSample[],
-  startMillis: number,
-  ageMillis: number,
-  context: HypothesisContext,
-): Pick<Evaluation, "halfRatio" | "minQuarterRatio"> {
-  const { clock, nowMillis } = context;
-  const endMillis = Math.min(context.decidableMillis, nowMillis - ageMillis);
-  const from = clock.at(startMillis);
-  const span = clock.at(endMillis) - from;
-  if (endMillis <= startMillis || span <= 0) return { halfRatio: null, minQuarterRatio: null };
-  const quarters = [0, 0, 0, 0];
-  for (const sample of survivors) {
-    if (sample.container || sample.bornMillis > endMillis) continue;
-    const quarter = Math.min(3, Math.floor((4 * (clock.at(sample.bornMillis) - from)) / span));
-    quarters[quarter] = (quarters[quarter] ?? 0) + 1;
-  }
-  const [q0 = 0, q1 = 0, q2 = 0, q3 = 0] = quarters;
-  const total = q0 + q1 + q2 + q3;
-  if (total === 0) return { halfRatio: null, minQuarterRatio: null };
-  return {
-    halfRatio: q0 + q1 === 0 ? Number.MAX_SAFE_INTEGER : (q2 + q3) / (q0 + q1),
-    minQuarterRatio: Math.min(q0, q1, q2, q3) / (total / 4),
-  };
 }

@@ -3,6 +3,7 @@ import type { VerdictName } from "../model/finding";
 import type { Clock } from "./exposure";
 import type { Evaluation } from "./hypothesis";
 import type { LadderReading } from "./ladder";
+import { isRefuted } from "./verdict";
 
 /** A site that has, or had, a verdict. */
 export interface TrackedSite {
@@ -32,6 +33,8 @@ export interface TrackedSite {
 export class OwnerState {
   private readonly siteOrders = new Map<number, number>();
   private readonly overSince = new Map<number, number>();
+  /** When a function's evidence last spoke against a leak. */
+  private readonly refutedAt = new Map<number, number>();
   /** By the named function. */
   readonly tracked: Map<number, TrackedSite> = new Map();
   evaluations: ReadonlyMap<number, Evaluation> = new Map();
@@ -59,10 +62,13 @@ export class OwnerState {
   noteLook(evaluations: ReadonlyMap<number, Evaluation>, nowMillis: number): void {
     this.evaluations = evaluations;
     for (const frame of this.overSince.keys()) {
-      if (!evaluations.get(frame)?.overThreshold) this.overSince.delete(frame);
+      if (evaluations.get(frame)?.overThreshold) continue;
+      this.overSince.delete(frame);
+      this.refutedAt.delete(frame);
     }
     for (const [frame, evaluation] of evaluations) {
       if (evaluation.overThreshold && !this.overSince.has(frame)) this.overSince.set(frame, nowMillis);
+      if (evaluation.overThreshold && isRefuted(evaluation)) this.refutedAt.set(frame, nowMillis);
     }
   }
 
@@ -71,10 +77,19 @@ export class OwnerState {
     return since === undefined ? 0 : nowMillis - since;
   }
 
+  /** How long it has been over threshold with nothing that speaks against a leak at any look. */
+  unrefutedMillis(frame: number, nowMillis: number): number {
+    return Math.min(
+      this.heldMillis(frame, nowMillis),
+      nowMillis - (this.refutedAt.get(frame) ?? Number.NEGATIVE_INFINITY),
+    );
+  }
+
   /** The sampler forgot everything: what was measured before cannot be compared with what comes. */
   restart(clock: Clock): void {
     this.clock = clock;
     this.overSince.clear();
+    this.refutedAt.clear();
     this.evaluations = new Map();
   }
 }

@@ -1,6 +1,7 @@
 /** Pure. Owns the rules that turn evidence into a verdict, and the alternatives each of them rejects. */
 import type { FindingAlternative, FindingContrast, FindingGrowth, VerdictName } from "../model/finding";
 import type { Evaluation } from "./hypothesis";
+import { STEADY_RATIO_LOW } from "./steadiness";
 
 /** Rule (iii): survivors per exposure, later half over earlier half. */
 const LEAK_HALF_RATIO = 0.7;
@@ -27,6 +28,8 @@ export function isStanding(verdict: VerdictName): boolean {
 export interface Standing {
   /** How long the hypothesis has been over threshold at every look. */
   readonly heldMillis: number;
+  /** How long it has been so with nothing that refutes it (`isRefuted`) at any look. */
+  readonly unrefutedMillis: number;
   readonly horizonMillis: number;
   readonly current: VerdictName | null;
 }
@@ -40,9 +43,15 @@ export function judge(evaluation: Evaluation | null, standing: Standing): Verdic
   const half = standsAsLeak ? KEEP_HALF_RATIO : LEAK_HALF_RATIO;
   const quarter = standsAsLeak ? KEEP_QUARTER_RATIO : LEAK_QUARTER_RATIO;
   if ((evaluation.survivalRatio ?? 1) < LEAK_SURVIVAL_RATIO) return "watch";
-  if (survivors.length >= MINIMUM_SURVIVORS && halfRatio >= half && minQuarterRatio >= quarter) return "leak";
+  const isSteady = survivors.length >= MINIMUM_SURVIVORS && halfRatio >= half && minQuarterRatio >= quarter;
+  if (isSteady && (standsAsLeak || isSure(evaluation, standing))) return "leak";
   if (halfRatio >= SATURATING_HALF_RATIO && halfRatio < LEAK_HALF_RATIO) return "saturating";
   return "watch";
+}
+
+/** What a leak must show to be told, and need not show again while it stands. */
+function isSure({ halfRatioLow }: Evaluation, { unrefutedMillis, horizonMillis }: Standing): boolean {
+  return unrefutedMillis >= horizonMillis && (halfRatioLow ?? 0) >= STEADY_RATIO_LOW;
 }
 
 /** Evidence that speaks against a verdict that stands, rather than being too thin for it: an expiry, or no more growth. */

@@ -3,10 +3,16 @@ const assert = require("node:assert/strict");
 const { test } = require("node:test");
 const { judge } = require("../../../dist/detector/verdict");
 
-const held = (current = "watch") => ({ heldMillis: 30_000, horizonMillis: 30_000, current });
+const held = (current = "watch", unrefutedMillis = 30_000) => ({
+  heldMillis: 30_000,
+  unrefutedMillis,
+  horizonMillis: 30_000,
+  current,
+});
 const evidence = (halfRatio, minQuarterRatio = 0.8, survivorCount = 40, overThreshold = true) => ({
   overThreshold,
   halfRatio,
+  halfRatioLow: halfRatio === null ? null : 0.75 * halfRatio,
   minQuarterRatio,
   survivors: new Array(survivorCount).fill({}),
 });
@@ -28,6 +34,14 @@ test("an empty quarter, too short a hold, or too few survivors stay a watch", ()
   assert.equal(judge(evidence(0.9), { ...held(), heldMillis: 29_999 }), "watch");
   assert.equal(judge(evidence(0.9, 0.8, 19), held()), "watch");
   assert.equal(judge(evidence(null, null), held()), "watch");
+});
+
+test("a rate that may have halved, and evidence that was refuted within the horizon, make no leak but do not end one", () => {
+  const unsure = { ...evidence(0.9), halfRatioLow: 0.49 };
+  assert.equal(judge(unsure, held()), "watch");
+  assert.equal(judge(unsure, held("leak")), "leak");
+  assert.equal(judge(evidence(0.9), held("saturating", 29_999)), "watch");
+  assert.equal(judge(evidence(0.9), held("urgent", 29_999)), "leak");
 });
 
 test("below the threshold nothing is said", () => {
