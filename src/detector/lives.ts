@@ -5,6 +5,7 @@
 import type { FindingAlternative } from "../model/finding";
 import type { LifeSeries } from "../model/life";
 import { lnEvidence, lnThreshold } from "./evidence";
+import { lowerRatio, STEADY_RATIO_LOW } from "./steadiness";
 
 /** A life agrees when the odds against a bounded structure are better than this: five cohorts without a death. */
 const LN_AGREES: number = Math.log(10);
@@ -14,12 +15,18 @@ const MINIMUM_EVENTS = 5;
 const MINIMUM_LIVES = 3;
 /** Lives that disagree, per life that agrees. */
 const MAX_DISSENT = 1 / 4;
-/** A life that saw this many freed knows for how long things are kept. */
+/** A life that saw this many freed, and this share of what matured, knows for how long things are kept. */
 const MINIMUM_FREED = 3;
+const MINIMUM_FREED_SHARE = 0.15;
 /** The rules of a single life (verdict.ts): steadiness of the survivors in halves and quarters, and how many there are. */
 const HALF_RATIO = 0.7;
 const QUARTER_RATIO = 0.5;
 const MINIMUM_SURVIVORS = 20;
+/**
+ * Of what earlier lives held at their end: born in the later half of the life over the earlier one. A leak's is 1, less what
+ * warm-up left; a structure that fills 95 % within each life is at 0.22.
+ */
+const WHOLE_LIFE_RATIO = 0.5;
 /** A structure that was full once must be outgrown by this factor before it is anything else. */
 const OUTGROWN_RATIO = 1.25;
 /** The single life's judgement and this one are two looks at one budget. */
@@ -47,6 +54,8 @@ export interface EvidenceAcrossLives {
   readonly survivorCount: number;
   readonly halfRatio: number | null;
   readonly minQuarterRatio: number | null;
+  /** Bytes held at the end of earlier lives: born in the later half of the life over the earlier one. */
+  readonly wholeLifeRatio: number | null;
 }
 
 /**
@@ -61,7 +70,8 @@ export function acrossLives(
 ): EvidenceAcrossLives {
   const generations = [...generationsOf(past), current.series];
   const residence = Math.max(0, ...generations.map(knownResidence));
-  const voting = generations.filter((one) => one.freed > 0 || observedMillis(one) >= residence);
+  // Births that were watched for less than things are kept speak for nothing; deaths speak against a leak at any age.
+  const voting = generations.filter((one) => observedMillis(one) >= residence || dissents(one));
   const agreeing = voting.filter(agrees);
   const dissentingLives = voting.filter(dissents).length;
   const maturedCount = sum(voting, (one) => one.matured);
@@ -81,6 +91,7 @@ export function acrossLives(
     survivorCount,
     halfRatio: q0 + q1 === 0 ? null : (q2 + q3) / (q0 + q1),
     minQuarterRatio: survivorCount === 0 ? null : Math.min(...quarters) / (survivorCount / 4),
+    wholeLifeRatio: wholeLifeRatioOf(past),
   };
   return {
     ...evidence,
@@ -93,7 +104,9 @@ export function acrossLives(
       evidence.heldMillis >= horizonMillis &&
       survivorCount >= MINIMUM_SURVIVORS &&
       (evidence.halfRatio ?? 0) >= HALF_RATIO &&
+      lowerRatio(q2 + q3, q0 + q1, 1) >= STEADY_RATIO_LOW &&
       (evidence.minQuarterRatio ?? 0) >= QUARTER_RATIO &&
+      (evidence.wholeLifeRatio ?? 0) >= WHOLE_LIFE_RATIO &&
       current.series.matureBytes > OUTGROWN_RATIO * Math.max(0, ...past.map(({ series }) => knownPlateau(series))),
   };
 }
@@ -106,6 +119,7 @@ export function alternativesAcrossLives(evidence: EvidenceAcrossLives, horizonMi
     ["the chance of one life", "lives", agreeingLives, MINIMUM_LIVES],
     ["short burst or batch", "heldSeconds", heldMillis / 1_000, horizonMillis / 1_000],
     ["warm-up or a one-off", "minQuarterRatio", minQuarterRatio ?? 0, QUARTER_RATIO],
+    ["a structure that fills in each life", "wholeLifeRatio", evidence.wholeLifeRatio ?? 0, WHOLE_LIFE_RATIO],
     ["a structure that is filling up", "halfRatio", Math.min(halfRatio ?? 0, Number.MAX_SAFE_INTEGER), HALF_RATIO],
   ];
   return rows.map(([name, statistic, value, bound]) => ({ name, statistic, value, bound, rejected: value >= bound }));
@@ -142,6 +156,13 @@ function meanOf(members: readonly LifeSeries[]): LifeSeries {
   };
 }
 
+/** What one life saw of its later half cannot tell how much came before; the ends of several lives together can. */
+function wholeLifeRatioOf(past: readonly SiteLife[]): number | null {
+  const later = sum(past, ({ series }) => series.bytes);
+  const held = sum(past, ({ series }) => series.matureBytes);
+  return held === 0 ? null : later / Math.max(held - later, Number.EPSILON * held);
+}
+
 function agrees({ matured, freed }: LifeSeries): boolean {
   return lnEvidence(matured, freed) >= LN_AGREES;
 }
@@ -155,8 +176,8 @@ function observedMillis({ startMillis, timeMillis }: LifeSeries): number {
 }
 
 /** For how long this site keeps things, where a life has seen enough of them go; else 0. */
-function knownResidence({ freed, residenceMillis }: LifeSeries): number {
-  return freed >= MINIMUM_FREED ? (residenceMillis ?? 0) : 0;
+function knownResidence({ matured, freed, residenceMillis }: LifeSeries): number {
+  return freed >= Math.max(MINIMUM_FREED, MINIMUM_FREED_SHARE * matured) ? (residenceMillis ?? 0) : 0;
 }
 
 /** How large the structure was in a life in which as many went as came; else 0. */

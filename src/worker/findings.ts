@@ -20,7 +20,7 @@ const MAX_FOLLOWED = 1_000;
 const SILENCEABLE: readonly VerdictName[] = ["watch", "saturating", "leak", "urgent"];
 
 interface Followed {
-  /** It stands from an earlier life: that the evidence builds up again is no news. */
+  /** It stands on the evidence of earlier lives: that this one's builds up again is no news. */
   readonly isCarried?: boolean;
   /** As the detector has it. */
   readonly actual: Finding;
@@ -109,7 +109,7 @@ export class Findings {
     };
     const told =
       acknowledgement === null ? changed : { ...changed, nextStep: nextStep(changed), text: findingText(changed, 0) };
-    this.follow({ actual, told });
+    this.follow({ actual, told, isCarried: actual.evidence.lives > 1 });
     this.write(told);
     this.tell(told);
     return [told];

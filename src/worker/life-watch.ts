@@ -24,6 +24,10 @@ const MIN_SPACING_MILLIS = 1_000;
 const MAX_SPACING_MILLIS = 600_000;
 /** Sites whose numbers are kept in one life. */
 const MAX_SITES = 40;
+/** Early in a life warm-up hides which function leaks: what an earlier life knew better gets this share of the horizon. */
+const NAMING_SHARE_OF_HORIZON = 1 / 4;
+/** A site below another one holds the leak when it holds this share of its survivors. */
+const BELOW_SHARE = 1 / 2;
 const ALARMS = ["leak", "urgent"];
 
 export interface LifeWatchOptions {
@@ -51,8 +55,8 @@ export class LifeWatch {
   private readonly frames = new Map<string, { readonly frames: Set<number>; scanned: number }>();
   private readonly spacingMillis: number;
   private readonly orders = new Map<string, number>();
-  /** Owners whose leak was told on the evidence of several lives. */
-  private readonly toldAcross = new Set<string>();
+  /** By route, or kind of owner, the leak that stands there: from an earlier life, or told on the evidence of several. */
+  private readonly standingAt = new Map<string, Finding>();
   private recordedMillis = Number.NEGATIVE_INFINITY;
   /** Alarms of earlier lives that nothing has ended. */
   readonly standing: readonly Finding[];
@@ -68,6 +72,7 @@ export class LifeWatch {
     for (const finding of this.standing) {
       if (finding.service.buildId !== opening.buildId) this.checks.set(finding.id, { finding, looksDone: 0 });
     }
+    for (const finding of this.standing) this.standingAt.set(ownerNameOf(finding.route), finding);
     for (const one of earlier.flatMap((life) => life.series)) if (one.site !== null) this.orderOf(seriesKey(one));
     for (const { kind, route, site } of earlier.slice(-MAX_SITES).flatMap((life) => life.series)) {
       if (site === null || this.carried.size >= MAX_SITES) continue;
@@ -97,20 +102,51 @@ export class LifeWatch {
 
   private judgeAcrossLives(series: readonly LifeSeries[], nowMillis: number): Finding[] {
     const told: Finding[] = [];
-    const owners = new Set<string>();
+    const { opening } = this.options.journal;
     for (const summary of this.options.detector.summary(MAX_SITES, new Set()).sites) {
       // What this life has decided by itself needs no help, and one owner is one finding.
       const isOpen = summary.verdict === null || summary.verdict === "watch";
-      const key = seriesKey(this.placeOf(summary));
-      const current = series.find((one) => seriesKey(one) === key);
-      if (!isOpen || current === undefined || owners.has(summary.owner) || this.toldAcross.has(summary.owner)) continue;
+      const place = this.placeOf(summary);
+      const owner = ownerNameOf({ kind: place.kind, name: place.route });
+      const current = series.find((one) => seriesKey(one) === seriesKey(place));
+      const standing = this.standingAt.get(owner);
+      if (!isOpen || current === undefined || standing?.service.buildId === opening.buildId) continue;
+      if (this.waitsForSiteBelow(summary, current, series, nowMillis)) continue;
       const finding = this.acrossLives(summary, current, nowMillis);
-      if (finding === null) continue;
-      owners.add(summary.owner);
-      this.toldAcross.add(summary.owner);
+      // Of an earlier build only the same leak is news: that it is here too.
+      if (finding === null || (standing !== undefined && standing.id !== finding.id)) continue;
+      this.standingAt.set(owner, finding);
       told.push(finding);
     }
     return told;
+  }
+
+  /** An earlier life knew a function further down that keeps most of this; it will show once warm-up is over. */
+  private waitsForSiteBelow(
+    { frame }: SiteSummary,
+    current: LifeSeries,
+    series: readonly LifeSeries[],
+    nowMillis: number,
+  ): boolean {
+    const { startTimeMillis, horizonMillis } = this.options.journal.opening;
+    if (nowMillis - startTimeMillis > NAMING_SHARE_OF_HORIZON * horizonMillis) return false;
+    return series.some(
+      ({ kind, route, site, survivors }) =>
+        site !== null &&
+        ownerNameOf({ kind, name: route }) === ownerNameOf({ kind: current.kind, name: current.route }) &&
+        survivors >= BELOW_SHARE * current.survivors &&
+        [...this.framesOf(site)].some((other) => this.isBelow(other, frame)),
+    );
+  }
+
+  private isBelow(frame: number, above: number): boolean {
+    const { stacks } = this.memory;
+    if (frame === above) return false;
+    return stacks.stacksThrough(frame).some((index) => {
+      const stack = stacks.stack(index);
+      const place = stack.indexOf(above);
+      return place >= 0 && place < stack.lastIndexOf(frame);
+    });
   }
 
   private acrossLives(summary: SiteSummary, current: LifeSeries, nowMillis: number): Finding | null {
@@ -281,6 +317,11 @@ function standingOf(findings: readonly Finding[]): Finding[] {
     if (known === undefined || known.time <= finding.time) latest.set(finding.id, finding);
   }
   return [...latest.values()].filter((finding) => ALARMS.includes(finding.verdict));
+}
+
+/** Route, or kind where there is none. */
+function ownerNameOf({ kind, name }: { readonly kind: OwnerKind; readonly name: string | null }): string {
+  return kind === "request" || kind === "background-of" ? (name ?? kind) : kind;
 }
 
 function placeKey({ kind, route, site }: Place): string {

@@ -10,7 +10,14 @@ const HORIZON = 24 * HOUR;
 function life(
   at,
   hours,
-  { matured = 10, freed = 0, quarters = [4, 4, 4, 4], residenceMillis = null, matureBytes = 1e6 } = {},
+  {
+    matured = 10,
+    freed = 0,
+    quarters = [4, 4, 4, 4],
+    residenceMillis = null,
+    matureBytes = 1e6,
+    bytes = 0.45 * matureBytes,
+  } = {},
 ) {
   const startMillis = at * HOUR;
   const endMillis = startMillis + hours * HOUR;
@@ -24,6 +31,7 @@ function life(
     quarters,
     residenceMillis,
     matureBytes,
+    bytes,
   };
   return { startMillis, endMillis, series };
 }
@@ -62,6 +70,19 @@ describe("lives that are too short alone", () => {
     assert.equal(judge(nightly(4, { quarters: [2, 1, 1, 2] })).supportsLeak, true);
   });
 
+  it("do not speak of a structure that fills anew in each life, however steady its later halves look", () => {
+    assert.equal(judge(nightly(4, { bytes: 0.32e6 })).supportsLeak, false);
+    assert.equal(judge(nightly(4, { bytes: 0.35e6 })).supportsLeak, true);
+    const { wholeLifeRatio } = judge([...nightly(2), life(48, 2, { bytes: 0 })]);
+    assert.ok(Math.abs(wholeLifeRatio - 0.45 / 0.55) < 1e-9, "the current life has not ended");
+  });
+
+  it("do not speak where few survivors leave open whether growth has halved", () => {
+    const few = { quarters: [2, 2, 2, 1.5] };
+    assert.equal(judge(nightly(3, few)).supportsLeak, false);
+    assert.equal(judge(nightly(7, few)).supportsLeak, true);
+  });
+
   it("count every death, and do not speak against lives that disagree", () => {
     assert.equal(judge(nightly(4, { matured: 10, freed: 9 })).supportsLeak, false);
     const one = life(0, 24, { matured: 6, freed: 6, matureBytes: 1e5 });
@@ -77,6 +98,18 @@ describe("lives that are too short alone", () => {
     const evidence = judge([long, ...Array.from({ length: 5 }, (_, day) => life(100 + 24 * day, 24))]);
     assert.equal(evidence.censoredLives, 5);
     assert.equal(evidence.supportsLeak, false);
+  });
+
+  it("that freed some, but watched for less than things are kept, have no vote", () => {
+    const evening = { matured: 40, freed: 9, residenceMillis: 13 * HOUR, quarters: [10, 10, 10, 10] };
+    const evidence = judge(nightly(6, evening));
+    assert.deepEqual([evidence.agreeingLives, evidence.censoredLives], [0, 6]);
+    assert.equal(judge(nightly(6, { ...evening, residenceMillis: 11 * HOUR })).supportsLeak, true);
+    assert.equal(
+      judge(nightly(6, { ...evening, freed: 4 })).supportsLeak,
+      true,
+      "a tenth that goes says nothing of the rest",
+    );
   });
 
   it("say nothing while a structure is no larger than it was when it was full", () => {

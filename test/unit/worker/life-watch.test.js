@@ -122,6 +122,11 @@ describe("lives of one service", () => {
     assert.ok(leak, told.map(({ verdict }) => verdict).join());
     assert.equal(leak.route.name, "GET /leak/:id");
     assert.ok(leak.evidence.lives >= 3);
+    // It stands: neither what one life alone supports, nor another site of the route, is news.
+    assert.deepEqual(
+      told.slice(told.indexOf(leak)).map(({ verdict }) => verdict),
+      ["leak"],
+    );
     for (let i = 0; i < 3; i++) {
       const { verdicts } = live({ build: "two", leaks: false, ...short });
       assert.ok(!verdicts.includes("leak"), verdicts.join());
