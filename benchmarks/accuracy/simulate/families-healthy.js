@@ -119,9 +119,13 @@ const FAST = {
   "map of fixed size": container(MAP, 60_000),
   "array that fills once": container(ARRAY, 120_000),
   "heap-limit resize": heapResize,
-  "daily deploys": structure("cacheEntry", firstInFirstOut(30 * HOUR)),
+  "daily deploys: fifo 14 h": structure("cacheEntry", firstInFirstOut(14 * HOUR)),
   "weekly deploys": structure("cacheEntry", firstInFirstOut(DAY)),
-  "short lives": structure("cacheEntry", firstInFirstOut(6 * HOUR)),
+  "short lives: fifo 2 h": structure("cacheEntry", firstInFirstOut(2 * HOUR)),
+  "nightly restarts: warm-up": structure("loadModule", forever, { keep: decaying(4 * HOUR) }),
+  "nightly restarts: finite keys 8 h": finiteKeys(8 * HOUR),
+  "nightly restarts: ttl 6 h": structure("cacheFor", timeToLive(6 * HOUR)),
+  "nightly restarts: lru 6 h": structure("cacheEntry", leastRecentlyUsed(6 * HOUR)),
 };
 
 const SLOW = {
@@ -133,10 +137,25 @@ const SLOW = {
   "ttl 3 d": structure("cacheFor", timeToLive(3 * DAY)),
   "ttl 7 d": structure("cacheFor", timeToLive(7 * DAY)),
   "pool growing 5 d": pool(5),
+  // Never full within a life.
+  "short lives: fifo 6 h": structure("cacheEntry", firstInFirstOut(6 * HOUR)),
+  "daily deploys: fifo 30 h": structure("cacheEntry", firstInFirstOut(30 * HOUR)),
+  "nightly restarts: finite keys 24 h": finiteKeys(DAY),
 };
 
-/** Process lives, in hours; one whole life where none are named. */
-const LIVES = { "daily deploys": 24, "weekly deploys": 168, "short lives": 5 };
+/** Process lives, in hours, and whether each is of a new build; one whole life where none are named. */
+const LIVES = {
+  "daily deploys: fifo 14 h": { lifeHours: 24, deploys: true },
+  "daily deploys: fifo 30 h": { lifeHours: 24, deploys: true },
+  "weekly deploys": { lifeHours: 168, deploys: true },
+  "short lives: fifo 2 h": { lifeHours: 5 },
+  "short lives: fifo 6 h": { lifeHours: 5 },
+  "nightly restarts: warm-up": { lifeHours: 24 },
+  "nightly restarts: finite keys 8 h": { lifeHours: 24 },
+  "nightly restarts: finite keys 24 h": { lifeHours: 24 },
+  "nightly restarts: ttl 6 h": { lifeHours: 24 },
+  "nightly restarts: lru 6 h": { lifeHours: 24 },
+};
 
 function byTraffic(minute, _exposure, scene) {
   return 2 * scene.traffic(minute);
@@ -145,6 +164,6 @@ function byTraffic(minute, _exposure, scene) {
 const HEALTHY = [
   ...Object.entries(FAST).map(([name, add]) => ({ name, add, fills: "fast" })),
   ...Object.entries(SLOW).map(([name, add]) => ({ name, add, fills: "slow" })),
-].map((family) => ({ ...family, isHealthy: true, lifeHours: LIVES[family.name] ?? null }));
+].map((family) => ({ ...family, isHealthy: true, ...LIVES[family.name] }));
 
 module.exports = { HEALTHY };

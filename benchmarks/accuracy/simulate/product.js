@@ -14,16 +14,23 @@ function windowMillisOf(horizonMillis) {
 }
 
 class ProductLife {
-  constructor(horizonMillis) {
+  /** @param lives what outlives the process (lives.js); null: this life is judged alone. */
+  constructor(horizonMillis, lives = null) {
     this.windowMillis = windowMillisOf(horizonMillis);
     this.dictionary = new Dictionary();
     this.thread = new ServiceThread(0, this.dictionary, undefined);
     this.thread.hello = HELLO;
-    this.detector = new Detector({ horizonMillis, windowMillis: this.windowMillis, applicationRoot: "/srv/app" });
+    this.detector = new Detector({
+      horizonMillis,
+      windowMillis: this.windowMillis,
+      applicationRoot: "/srv/app",
+      knownSiteFunctions: (site, route) => this.life?.functionsOf(site, route) ?? null,
+    });
+    this.life = lives?.watch(this.detector) ?? null;
     this.detectorNanos = 0n;
   }
 
-  /** @returns the detector's transitions. */
+  /** @returns the detector's transitions; with lives, the findings that people are told. */
   take(report, capture) {
     return this.observe(JSON.parse(JSON.stringify(this.observationOf(report, capture))));
   }
@@ -31,8 +38,9 @@ class ProductLife {
   observe(observation) {
     const started = process.hrtime.bigint();
     const transitions = this.detector.observe(observation);
+    const said = this.life === null ? transitions : this.life.look(transitions, observation.timeMillis);
     this.detectorNanos += process.hrtime.bigint() - started;
-    return transitions;
+    return said;
   }
 
   observationOf(report, capture) {

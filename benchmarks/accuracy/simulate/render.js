@@ -16,6 +16,8 @@ const COLUMNS = [
   ["retracted", (row) => (row.retractions === 0 ? "" : `${row.retractions}`)],
   ["after p50", (row) => (row.retractions === 0 ? "" : hours(row.retractionHours.p50))],
   ["standing", (row) => (row.standing === 0 ? "" : `${row.standing}`)],
+  ["fixed", (row) => (row.fixes.asked === 0 ? "" : `${row.fixes.fixed}/${row.fixes.asked}`)],
+  ["after p50", (row) => (row.fixes.asked === 0 ? "" : hours(row.fixes.hours.p50))],
   ["covered", (row) => (row.intervals === 0 ? "" : `${row.covered}/${row.intervals}`)],
   ["of truth", (row) => (row.intervals === 0 ? "" : row.medianRatio.toFixed(2))],
 ];
@@ -53,8 +55,8 @@ function renderTotals(totals) {
   return lines.join("\n");
 }
 
-/** @param runs of the story, a week each. */
-function renderStory(runs) {
+/** @param runs of the story: a week with the leak, a week without. @param fixes of these runs (summary.js). */
+function renderStory(runs, fixes) {
   const found = runs.filter((run) => run.leakHours !== null);
   const order = found.map((run) => run.leakHours).sort((a, b) => a - b);
   const [first] = found;
@@ -67,6 +69,7 @@ function renderStory(runs) {
     `  after ${hours(order[Math.floor((order.length - 1) / 2)])} (median), ${hours(order[order.length - 1])} (slowest); impact ${first.first.impact}`,
     `  explains ${percent(heapGrowthRatio)} of the heap's growth, ${percent(rssGrowthRatio)} of RSS`,
     `  "${first.first.text}"`,
+    `  deployed without it after a week: fixed in ${fixes.fixed} of ${fixes.asked} runs, ${hours(fixes.hours.p50)} (median), ${hours(fixes.hours.p95)} (slowest) after the deploy`,
   );
   return lines.join("\n");
 }

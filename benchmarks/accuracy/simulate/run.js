@@ -1,14 +1,16 @@
 /** Owns one run: a family, a seed and a number of weeks through the product; what was said, when, and how right it was. */
 "use strict";
 const { toFinding } = require("../../../dist/detector/finding-record.js");
+const { contextOf } = require("./finding-context.js");
 const { HEALTHY } = require("./families-healthy.js");
 const { LEAKING } = require("./families-leaking.js");
+const { Lives } = require("./lives.js");
 const { ProductLife } = require("./product.js");
 const { Random } = require("./random.js");
 const { ordinaryService, randomStart } = require("./scene.js");
 const { SimulatedLife } = require("./service.js");
 const { STORY } = require("./story.js");
-const { HOUR, WEEK } = require("./traffic.js");
+const { DAY, HOUR, WEEK } = require("./traffic.js");
 
 const ALL = new Map([...HEALTHY, ...LEAKING, STORY].map((family) => [family.name, family]));
 
@@ -24,29 +26,40 @@ function run({ family: familyName, seed, weeks, options = {} }) {
   const result = emptyResult(familyName, seed, weeks);
   const book = new Book(startMillis, result);
   const started = process.hrtime.bigint();
-  for (const [index, span] of livesOf(family, startMillis, endMillis).entries()) {
+  const spans = livesOf(family, startMillis, endMillis);
+  const lives = spans.length === 1 ? null : new Lives(DAY);
+  for (const [index, { buildId, isFixed, ...span }] of spans.entries()) {
     // The same service in each life: only what happens in it differs.
     const scene = ordinaryService({ random: new Random(serviceSeed + 1), ...span, ...family.options, ...options });
-    const truth = family.add(scene) ?? null;
+    const truth = family.add(scene, { isFixed }) ?? null;
     result.gcMillis = scene.gcMillis;
+    lives?.begin(span.startMillis, buildId);
+    if (isFixed) result.fixedHours ??= (span.startMillis - startMillis) / HOUR;
     const life = new SimulatedLife(scene, random.fork(`life ${index}`));
-    const product = new ProductLife(scene.horizonMillis);
+    const product = new ProductLife(scene.horizonMillis, lives);
     for (const { report, capture } of life.captures()) {
       result.captures++;
-      for (const transition of product.take(report, capture)) book.note(transition, truth);
+      for (const said of product.take(report, capture)) book.note(lives === null ? said : saidOf(said), truth);
     }
-    book.endLife();
+    lives?.end();
     result.detectorMillis += Number(product.detectorNanos) / 1e6;
   }
+  result.standing = book.open.size;
   result.totalMillis = Number(process.hrtime.bigint() - started) / 1e6;
   return result;
 }
 
-function livesOf({ lifeHours }, startMillis, endMillis) {
-  if (lifeHours === null) return [{ startMillis, endMillis }];
+/** @returns one span a process life, with its build; `isFixed`: a build without the leak. */
+function livesOf({ lifeHours, deploys, fixedAfterHours }, startMillis, endMillis) {
   const lives = [];
-  for (let start = startMillis; start + HOUR < endMillis; start += lifeHours * HOUR) {
-    lives.push({ startMillis: start, endMillis: Math.min(endMillis, start + lifeHours * HOUR) });
+  const fixedMillis = startMillis + (fixedAfterHours ?? Number.POSITIVE_INFINITY) * HOUR;
+  const lengthMillis = (lifeHours ?? Number.POSITIVE_INFINITY) * HOUR;
+  for (let start = startMillis; start + HOUR < endMillis; ) {
+    const isFixed = start >= fixedMillis;
+    const end = Math.min(endMillis, start + lengthMillis, isFixed ? endMillis : fixedMillis);
+    const build = deploys === true ? lives.length : Number(isFixed);
+    lives.push({ startMillis: start, endMillis: end, buildId: `build ${build + 1}`, isFixed });
+    start = end;
   }
   return lives;
 }
@@ -63,6 +76,9 @@ function emptyResult(family, seed, weeks) {
     wrong: [],
     interval: null,
     first: null,
+    /** What the product said of the build that has no leak any more; null: nothing, or there is no such build. */
+    fix: null,
+    fixedHours: null,
     standing: 0,
     detectorMillis: 0,
     totalMillis: 0,
@@ -82,6 +98,8 @@ class Book {
     // Something grows, and it is said that no site shows it: true of a leak, false of a healthy service.
     const isLevel = transition.evidence.method === "level";
     if (isLevel && truth !== null) return;
+    const isChecked = this.result.fixedHours !== null && (transition.fix ?? null) !== null;
+    if (isChecked) this.result.fix ??= { verdict: transition.fix.verdict, hours: hours - this.result.fixedHours };
     const isRight = truth !== null && isAt(truth, transition);
     if (isRight && transition.verdict === "watch") this.result.watchHours ??= hours;
     if (isAlarm(transition.verdict)) this.alarm(transition, hours, isRight, truth);
@@ -117,40 +135,28 @@ class Book {
     alarm.retractedAfterHours = hours - alarm.hours;
     this.open.delete(key);
   }
+}
 
-  /** A new process forgets what stood: only alarms of the last life can still be withdrawn. */
-  endLife() {
-    this.result.standing = this.open.size;
-    this.open.clear();
-  }
+/** A finding in the words of a transition. An alarm stands through the lives to come, until something ends it. */
+function saidOf(finding) {
+  const { kind, name } = finding.route;
+  const route = kind === "request" || kind === "background-of" ? { name } : null;
+  return {
+    ...finding,
+    key: finding.id,
+    timeMillis: Date.parse(finding.time),
+    route,
+    routeKind: kind,
+    samplingIntervalBytes: finding.agent.samplingIntervalBytes,
+  };
 }
 
 /** What people would read of the first right alarm. */
 function firstOf(transition) {
   const { explained, evidence, impact, samplingIntervalBytes } = transition;
-  const { text } = toFinding(transition, CONTEXT);
+  const { text } = transition.schema === undefined ? toFinding(transition, contextOf(null)) : transition;
   return { explained, hypotheses: evidence.hypotheses, impact, samplingIntervalBytes, text };
 }
-
-const CONTEXT = {
-  service: {
-    name: "simulated",
-    version: null,
-    buildId: null,
-    firstBuildId: null,
-    instanceId: "0",
-    processId: 1,
-    nodeVersion: process.versions.node,
-    v8Version: process.versions.v8,
-  },
-  agent: { version: "0", engine: "native", attribution: "exact" },
-  describe: ({ file }) => ({
-    file: file.replace("/srv/app/", ""),
-    package: file.includes("node_modules") ? "router@1.0.0" : "app",
-    original: null,
-    isApplication: !file.includes("node_modules"),
-  }),
-};
 
 function isAt(truth, { route, routeKind, site }) {
   return [truth.route].flat().includes(route?.name ?? routeKind) && truth.functions.includes(site.function);

@@ -13,7 +13,7 @@ const { delayJobs, delayRows, renderDelays } = require("./delays.js");
 const { runAll } = require("./pool.js");
 const { renderStory, renderTable, renderTotals } = require("./render.js");
 const { STORY } = require("./story.js");
-const { summarizeFamily, totals } = require("./summary.js");
+const { fixesOf, summarizeFamily, totals } = require("./summary.js");
 
 const USAGE = `usage: npm run simulate -- [options]
   --weeks N        healthy service-weeks in all that fill within 24 h (default 60); slow families get an eighth as many
@@ -59,7 +59,7 @@ async function main() {
   );
   const total = totals(summaries);
   process.stdout.write(`${renderTable(summaries)}\n\n${renderTotals(total)}\n`);
-  if (hasExtras) process.stdout.write(`\n${renderDelays(delays)}\n\n${renderStory(story)}\n\n`);
+  if (hasExtras) process.stdout.write(`\n${renderDelays(delays)}\n\n${renderStory(story, fixesOf(story))}\n\n`);
   process.stdout.write(`${speed(all.filter(Boolean), Date.now() - started)}\n`);
   const goals = goalsOf(total, story);
   for (const goal of goals)
@@ -147,7 +147,7 @@ function storyJobs({ runs, seed }) {
     part: "story",
     family: STORY.name,
     seed: seed + index,
-    weeks: 1,
+    weeks: WEEKS_PER_RUN,
   }));
 }
 

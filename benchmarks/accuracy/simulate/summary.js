@@ -22,6 +22,7 @@ function summarizeFamily(family, results) {
     leakHours: delays(results.map((result) => result.leakHours)),
     retractions: retracted.length,
     retractionHours: delays(retracted),
+    fixes: fixesOf(results),
     standing: sum(results.map((result) => result.standing)),
     intervals: intervals.length,
     covered: intervals.filter(({ covers }) => covers).length,
@@ -30,6 +31,18 @@ function summarizeFamily(family, results) {
       0.5,
     ),
     ...(results.some((result) => result.notes !== undefined) ? { notes: results.map((result) => result.notes) } : {}),
+  };
+}
+
+/** Of the runs whose leak was found before a build without it was deployed: how many were told as fixed, and how long after. */
+function fixesOf(results) {
+  const asked = results.filter(
+    ({ leakHours, fixedHours }) => fixedHours !== null && leakHours !== null && leakHours < fixedHours,
+  );
+  return {
+    asked: asked.length,
+    fixed: asked.filter(({ fix }) => fix?.verdict === "fixed").length,
+    hours: delays(asked.map(({ fix }) => (fix?.verdict === "fixed" ? fix.hours : null))),
   };
 }
 
@@ -76,4 +89,4 @@ function sum(values) {
   return values.reduce((total, value) => total + value, 0);
 }
 
-module.exports = { quantile, summarizeFamily, totals };
+module.exports = { fixesOf, quantile, summarizeFamily, totals };

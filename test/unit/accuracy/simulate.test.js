@@ -98,4 +98,18 @@ describe("a simulated run", () => {
     assert.equal(falseByImpact.material + falseByImpact.critical + falseByImpact.minor, slow.wrong.length);
     assert.ok(slow.wrong.length > 0);
   });
+
+  it("restarts every night: lives find the leak together, once, and the build without it is told as fixed", () => {
+    const result = run({ family: "restarts until fixed", seed: 5002, weeks: 2 });
+    assert.ok(result.leakHours > 48 && result.leakHours < result.fixedHours, JSON.stringify(result));
+    assert.deepEqual([result.alarms.length, result.wrong.length, result.standing], [1, 0, 0]);
+    assert.equal(result.fix.verdict, "fixed");
+    assert.ok(result.fix.hours > 0 && result.fix.hours < 7 * 24, `${result.fix.hours}`);
+    const { fixes } = summarizeFamily({ name: "", isHealthy: false }, [result]);
+    assert.deepEqual(fixes, { asked: 1, fixed: 1, hours: { p50: result.fix.hours, p95: result.fix.hours } });
+  });
+
+  it("what fills for longer than a life alarms across lives, and is counted as false", () => {
+    assert.ok(run({ family: "daily deploys: fifo 30 h", seed: 2, weeks: 1 }).wrong.length > 0);
+  });
 });
