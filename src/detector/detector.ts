@@ -110,6 +110,7 @@ export class Detector {
     }
     this.lookAtPool(now, transitions);
     transitions.push(...this.levelWatch.lookOutside(now));
+    this.memory.pool.release();
     return transitions;
   }
 
@@ -133,6 +134,7 @@ export class Detector {
     const bySamples = new Map<string, Evaluation | null>();
     for (const [frame, own] of samplesOf) {
       if (own.length < MINIMUM_SAMPLES && !followed.has(frame)) continue;
+      if (owner === this.memory.pool.owner && !RoutePool.isOnEnoughRoutes(own)) continue;
       const fingerprint = fingerprintOf(own);
       const order = owner.siteOrder(frame);
       let evaluation = bySamples.get(fingerprint);

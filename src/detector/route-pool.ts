@@ -48,6 +48,21 @@ export class RoutePool {
     this.owner.clock = commonClock(this.members, originMillis, nowMillis);
   }
 
+  /** Between two looks nothing of this is needed: every sample is known to its route. */
+  release(): void {
+    this.samples = new Set();
+    this.owner.evaluations = new Map();
+  }
+
+  /** A function of fewer routes is theirs alone to speak for. */
+  static isOnEnoughRoutes(samples: readonly StoredSample[]): boolean {
+    const owners = new Set<string>();
+    for (const { owner } of samples) {
+      if (owners.add(owner).size >= MINIMUM_POOLED_ROUTES) return true;
+    }
+    return false;
+  }
+
   /** Whether the survivors lie on many routes, none of which has most of them. */
   static isSpread(survivors: readonly StoredSample[]): boolean {
     const counts = new Map<string, number>();
