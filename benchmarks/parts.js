@@ -3,7 +3,7 @@
 
 const { estimate, midmean, plain, quantile } = require("./statistics");
 const { judge } = require("./verdicts");
-const { blockBudgets, budgetsOf, oneCpuBudgets } = require("./overhead/composition");
+const { blockBudgets, budgetsOf } = require("./overhead/composition");
 const {
   countBoundaries,
   measureAwaits,
@@ -22,7 +22,7 @@ const SIZES = {
   bench: {
     variants: ["express"],
     rounds: 100,
-    componentRounds: 24,
+    componentRounds: 36,
     requestPairs: 1_500,
     sampleRounds: 2_000,
     awaitPairs: 12,
@@ -66,12 +66,7 @@ const COMPONENT_UTILISATION = 0.3;
 const SHAPES = ["express", "fastify", "mounted", "plain"];
 const CAPTURE_RATIO = 1.3;
 
-/** Design 1 needs these; design 2 also the same state twice, and more rounds. */
-const COMPONENT_STATES = ["off", "on", "bareDense"];
-
-/** Designs 1 and 2 share one service: its default life feeds the first, its blocks both. */
-async function runComponents(size, progress, chosen) {
-  const withBlocks = chosen.includes("blocks");
+async function runComponents(size, progress) {
   progress("cost of a request's start and end");
   const requestCost = await measureRequestCost(size.requestPairs, SHAPES);
   progress("cost of a sample");
@@ -85,22 +80,39 @@ async function runComponents(size, progress, chosen) {
     progress(`${variant}: counting boundaries`);
     const boundariesPerRequest = await countBoundaries(variant);
     const run = await runService(variant, {
-      rounds: withBlocks ? size.rounds : size.componentRounds,
-      states: withBlocks ? null : COMPONENT_STATES,
-      utilisation: size.utilisation ?? (withBlocks ? LATENCY_UTILISATION : COMPONENT_UTILISATION),
+      rounds: size.componentRounds,
+      design: "components",
+      utilisation: size.utilisation ?? COMPONENT_UTILISATION,
       progress,
     });
     const { parts, total, labels, rows } = budgetsOf({ run, requestCost, sampleCost, awaits, boundariesPerRequest });
     budgets.push(...rows);
-    if (withBlocks) budgets.push(...blockBudgets(run, parts));
     tables.components[variant] = plainParts({ ...parts, labelMicrosPerRequest: labels, totalMicrosPerSecond: total });
     tables.service[variant] = serviceTable(run);
   }
   return { budgets, tables };
 }
 
+/** Design 2: the CPU budget by difference, and latencies. @param cpu pins the service, its worker included, to one CPU. */
+async function runAlternating(size, progress, variants, cpu) {
+  const budgets = [];
+  const tables = {};
+  for (const variant of variants) {
+    const run = await runService(variant, {
+      rounds: size.rounds,
+      design: "alternating",
+      utilisation: size.utilisation ?? LATENCY_UTILISATION,
+      cpu,
+      progress,
+    });
+    budgets.push(...blockBudgets(run, cpu === null ? variant : `${variant}, one CPU`));
+    tables[variant] = serviceTable(run);
+  }
+  return { budgets, tables };
+}
+
 /** Nanoseconds of the asynchronous skeleton per mode; a service may use AsyncLocalStorage itself (`als`, `both`). */
-function awaitTable({ boundaries, ...modes }) {
+function awaitTable({ boundaries, gated: _, ...modes }) {
   const rows = Object.entries(modes).map(([mode, lists]) => [
     mode,
     plain(
@@ -169,10 +181,12 @@ const PARTS = {
     },
   },
   components: { fullOnly: false, run: runComponents },
-  /** Design 2; run together with the components, whose service it shares. */
   blocks: {
-    fullOnly: false,
-    run: (size, progress, chosen) => (chosen.includes("components") ? {} : runComponents(size, progress, chosen)),
+    fullOnly: true,
+    async run(size, progress) {
+      const { budgets, tables } = await runAlternating(size, progress, size.variants, null);
+      return { budgets, tables: { blocks: tables } };
+    },
   },
   memory: {
     fullOnly: false,
@@ -183,18 +197,11 @@ const PARTS = {
       return { budgets: memoryBudgets(memory, points), tables: { memory: memory.rows, heapSlope: points } };
     },
   },
-  /** The other services and one CPU: designs 1 and 2 again. */
   "one-cpu": {
     fullOnly: true,
     async run(size, progress) {
-      const run = await runService("express", {
-        rounds: size.rounds,
-        states: ["off", "offAgain", "on"],
-        utilisation: LATENCY_UTILISATION,
-        cpu: 0,
-        progress,
-      });
-      return { budgets: oneCpuBudgets(run), tables: { oneCpu: serviceTable(run) } };
+      const { budgets, tables } = await runAlternating(size, progress, ["express"], 0);
+      return { budgets, tables: { oneCpu: tables } };
     },
   },
   peers: {

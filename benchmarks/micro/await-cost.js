@@ -1,17 +1,22 @@
 /**
  * Child program: nanoseconds for the asynchronous skeleton of a request (awaits, Promise.all, a later loop turn), in one
  * mode. `plain`: nothing; `als`: the service itself uses AsyncLocalStorage; `agent`: leak-agent is preloaded, its labels
- * on and its interval too long for samples; `both`; `count`: how many times an async_hooks `after` would run. Prints one JSON line.
+ * on and its interval too long for samples; `both`; `count`: how many times an async_hooks `after` would run; `gated`
+ * (`-r gate.js -r agent`): batches with and without the agent's subscribers alternate. Each batch is of one skeleton or of
+ * four in a row, so that the difference is made of boundaries alone. Prints one JSON line.
  */
 "use strict";
 
 const { AsyncLocalStorage, createHook } = require("node:async_hooks");
 const { channel } = require("node:diagnostics_channel");
 const http = require("node:http");
+const { shuffled } = require("../statistics");
 const { threadMicros } = require("../thread-clock");
 
 const SKELETONS = 40;
 const WARM_UP_BATCHES = 60;
+/** Skeletons in a row. */
+const LENGTHS = { short: 1, long: 4 };
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 async function step(value) {
@@ -46,14 +51,14 @@ function makeEnter(mode, storage) {
   };
 }
 
-async function batch(enter) {
+async function batch(enter, length = LENGTHS.short) {
   const running = [];
   const start = threadMicros();
   for (let i = 0; i < SKELETONS; i++) {
     running.push(
       turn().then(async () => {
         const leave = enter();
-        await skeleton();
+        for (let part = 0; part < length; part++) await skeleton();
         leave();
       }),
     );
@@ -62,21 +67,47 @@ async function batch(enter) {
   return ((threadMicros() - start) * 1e3) / SKELETONS;
 }
 
+/** @returns `short` and `long` -> nanoseconds per request, one of each per round. */
+async function alternate(batches, enter) {
+  const gate = require("../overhead/gate");
+  const states = Object.keys(LENGTHS).flatMap((length) => [true, false].map((isOn) => ({ length, isOn })));
+  const rows = { short: { on: [], off: [] }, long: { on: [], off: [] } };
+  for (let round = -WARM_UP_BATCHES; round < batches; round++) {
+    for (const { length, isOn } of shuffled(states)) {
+      gate.state.subscribers = isOn;
+      await turn();
+      const nanos = await batch(enter, LENGTHS[length]);
+      if (round >= 0) rows[length][isOn ? "on" : "off"].push(nanos);
+    }
+  }
+  return rows;
+}
+
+async function repeat(batches, enter) {
+  for (let i = 0; i < WARM_UP_BATCHES; i++) await batch(enter);
+  const nanos = [];
+  for (let i = 0; i < batches; i++) nanos.push(await batch(enter));
+  return nanos;
+}
+
+/** @returns boundaries of one skeleton. */
+async function count(batches, enter) {
+  let after = 0;
+  const hook = createHook({ after: () => after++ }).enable();
+  for (let i = 0; i < batches; i++) await batch(enter);
+  hook.disable();
+  return after / batches / SKELETONS;
+}
+
 async function main() {
   const [mode, batches] = [process.argv[2], Number(process.argv[3])];
   http.createServer().listen(0, "127.0.0.1");
-  if (mode === "agent" || mode === "both") await new Promise((resolve) => setTimeout(resolve, 700));
+  if (mode === "agent" || mode === "both" || mode === "gated") await new Promise((resolve) => setTimeout(resolve, 700));
   const enter = makeEnter(mode, new AsyncLocalStorage());
-  for (let i = 0; i < WARM_UP_BATCHES; i++) await batch(enter);
-  let after = 0;
-  if (mode === "count") createHook({ after: () => after++ }).enable();
-  const nanos = [];
-  for (let i = 0; i < batches; i++) nanos.push(await batch(enter));
-  const status = globalThis[Symbol.for("leak-agent.probe")]?.status() ?? null;
+  const measure = { count, gated: alternate }[mode] ?? repeat;
+  const result = await measure(batches, enter);
   // A pipe takes a long line in parts: leave when it has taken all.
-  process.stdout.write(`${JSON.stringify({ nanos, after: after / batches / SKELETONS, status })}\n`, () =>
-    process.exit(0),
-  );
+  process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0));
 }
 
 main();

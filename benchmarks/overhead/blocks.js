@@ -1,5 +1,5 @@
 /**
- * Design 2: one warmed-up service under a steady load, switched between states in random order, half a second each.
+ * Design 2: one warmed-up service under a steady load, switched between states in random order.
  * Owns the switching and the reading; what a state means is gate.js's. Drift of the machine meets all states alike.
  */
 "use strict";
@@ -8,13 +8,19 @@ const { setTimeout: delay } = require("node:timers/promises");
 const { bootstrapDraws, intervalOf, shuffled } = require("../statistics");
 const { LatencyHistogram, pooled } = require("./latency-histogram");
 
-const BLOCK_MILLIS = 500;
-/** After a switch, not measured: requests of the state before are still under way. */
-const SETTLE_MILLIS = 100;
+/**
+ * `millis` are measured, after `settleMillis` that are not: requests of the state before are still under way, and a sampler
+ * that was switched on meets every call path for the first time, which costs several samples each.
+ */
+const SHORT = { millis: 1_000, settleMillis: 100 };
+const GROWN = { millis: 1_000, settleMillis: 2_500 };
+const LONG = { millis: 5_000, settleMillis: 4_000 };
+/** Requests sent later than this before the end may be answered in the next state. */
+const LATE_MILLIS = 100;
 const LATENCY_RESAMPLES = 500;
 
 /**
- * @param states name -> what gate.js applies.
+ * @param states name -> { apply, block }: what gate.js applies, and for how long.
  * @returns name -> one { processMicros, mainMicros, served, samples, latencies } per round; micros are per request.
  */
 async function runBlocks(service, load, states, rounds, progress) {
@@ -27,12 +33,13 @@ async function runBlocks(service, load, states, rounds, progress) {
   for (let round = 0; round < rounds; round++) {
     progress(`round ${round + 1} of ${rounds}`);
     for (const name of shuffled(Object.keys(states))) {
-      await service.ask("apply", { state: states[name] });
-      await delay(SETTLE_MILLIS);
+      const { apply, block } = states[name];
+      await service.ask("apply", { state: apply });
+      await delay(block.settleMillis);
       const before = await service.ask("read");
       const from = performance.now();
-      current = { from, to: from + BLOCK_MILLIS - SETTLE_MILLIS, latencies: new LatencyHistogram() };
-      await delay(BLOCK_MILLIS);
+      current = { from, to: from + block.millis - LATE_MILLIS, latencies: new LatencyHistogram() };
+      await delay(block.millis);
       const after = await service.ask("read");
       load.check();
       rows[name].push(perRequest(before, after, current.latencies));
@@ -62,4 +69,4 @@ function quantileRatio(numerators, denominators, p) {
   return { value: of(a.map((_, i) => i)), low, high, repetitions: a.length, draws };
 }
 
-module.exports = { quantileRatio, runBlocks };
+module.exports = { GROWN, LONG, SHORT, quantileRatio, runBlocks };

@@ -15,6 +15,7 @@ const MICRO = join(__dirname, "../micro");
 /** So long that no sample is taken: what remains is the labels' own cost. */
 const NO_SAMPLES = "16777215";
 const BOUNDARY_LOAD_PER_SECOND = 150;
+const BOUNDARY_SECONDS = 8;
 
 /** @returns what the program printed, as text. Its folder is thrown away. */
 async function runChild(args, env = {}, codes = [0]) {
@@ -51,25 +52,39 @@ async function measureSampleCost(rounds) {
   return JSON.parse(await runChild(args));
 }
 
+/** Before, the agent's AsyncLocalStorage switches on async_hooks: its cost shows only against a process that never did. */
+const ALTERNATES_IN_ONE_PROCESS = Number.parseInt(process.versions.node, 10) >= 24;
+const GATED_CHILDREN = 3;
+
 /**
- * The asynchronous skeleton of a request, in a process per mode, ABBA; one list of nanoseconds per child. Services that
- * use AsyncLocalStorage themselves (`als`, `both`) are no part of a budget: they are run in every fourth pair.
+ * The asynchronous skeleton of a request. In a process per mode, ABBA, one list of nanoseconds per child; services that use
+ * AsyncLocalStorage themselves (`als`, `both`) are no part of a budget: they are run in every fourth pair. On Node 24 and
+ * later the budget is measured by `gated`: children differ by more than the agent adds.
  */
 async function measureAwaits(pairs, batches, progress) {
   const results = { plain: [], agent: [], als: [], both: [] };
-  const run = async (mode) => {
-    const agent = mode === "agent" || mode === "both" ? ["-r", PRELOAD] : [];
-    const args = [...agent, join(MICRO, "await-cost.js"), mode, String(batches)];
+  const run = async (mode, count = batches) => {
+    const gate = mode === "gated" ? ["-r", GATE] : [];
+    const agent = mode === "agent" || mode === "both" || mode === "gated" ? ["-r", PRELOAD] : [];
+    const args = [...gate, ...agent, join(MICRO, "await-cost.js"), mode, String(count)];
     return JSON.parse(await runChild(args, { LEAK_AGENT_SAMPLING_INTERVAL: NO_SAMPLES }));
   };
-  const counted = await run("count");
-  for (let pair = 0; pair < pairs; pair++) {
-    progress(`boundaries: pair ${pair + 1} of ${pairs}`);
+  const boundaries = await run("count");
+  const gated = [];
+  if (ALTERNATES_IN_ONE_PROCESS) {
+    for (let child = 0; child < GATED_CHILDREN; child++) {
+      progress(`boundaries: process ${child + 1} of ${GATED_CHILDREN}`);
+      gated.push(await run("gated", batches));
+    }
+  }
+  const pairCount = ALTERNATES_IN_ONE_PROCESS ? Math.ceil(pairs / 3) : pairs;
+  for (let pair = 0; pair < pairCount; pair++) {
+    progress(`boundaries: pair ${pair + 1} of ${pairCount}`);
     const modes = pair % 4 === 0 ? ["plain", "als", "both", "agent"] : ["plain", "agent"];
     const order = pair % 2 === 0 ? modes : [...modes].reverse();
-    for (const mode of order) results[mode].push((await run(mode)).nanos);
+    for (const mode of order) results[mode].push(await run(mode));
   }
-  return { ...results, boundaries: counted.after };
+  return { ...results, gated: gated.length === 0 ? null : gated, boundaries };
 }
 
 /** How many boundaries a request of the service crosses, without the agent. */
@@ -80,7 +95,7 @@ async function countBoundaries(variant) {
     load.start(BOUNDARY_LOAD_PER_SECOND, false);
     const perSecond = [];
     let last = await service.ask("read");
-    for (let second = 0; second < 4; second++) {
+    for (let second = 0; second < BOUNDARY_SECONDS; second++) {
       await delay(1_000);
       const now = await service.ask("read");
       if (second > 0) perSecond.push((now.boundaries - last.boundaries) / (now.served - last.served));

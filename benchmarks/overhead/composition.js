@@ -41,10 +41,19 @@ function labelsPerSample({ labels, bare }) {
 
 /** Nanoseconds per async boundary. Each child's fastest tenth stands for it: other load only ever adds. */
 function boundaryCost(awaits, perRequestNanos) {
+  if (awaits.gated !== null) return gatedBoundaryCost(awaits);
   const floors = (mode) => awaits[mode].map((nanos) => quantile(nanos, 0.1));
   const agent = floors("agent");
   const plain = floors("plain");
   const perBoundary = agent.map((nanos, i) => (nanos - plain[i] - perRequestNanos) / awaits.boundaries);
+  return estimate(perBoundary, midmean);
+}
+
+/** What three more skeletons add with the agent's subscribers, against without, within each round of each process. */
+function gatedBoundaryCost({ gated, boundaries }) {
+  const perBoundary = gated.flatMap(({ short, long }) =>
+    long.on.map((nanos, i) => (nanos - long.off[i] - (short.on[i] - short.off[i])) / (3 * boundaries)),
+  );
   return estimate(perBoundary, midmean);
 }
 
@@ -216,11 +225,11 @@ function pauseBudgets(run) {
 }
 
 /** Design 2's rows of one variant: the same budgets by difference. */
-function blockBudgets(run, parts) {
+function blockBudgets(run, name) {
   const { on, off, offAgain } = run.blocks;
-  const name = run.variant;
-  const served = parts.servedPerSecond.value;
-  const limit = 1 + CPU_REQUEST_RATIO + (CPU_CORE_RATIO * 1e6) / (served * parts.requestMicros.value);
+  const served = median(column(run.seconds, "served"));
+  const requestMicros = midmean(column(off, "processMicros"));
+  const limit = 1 + CPU_REQUEST_RATIO + (CPU_CORE_RATIO * 1e6) / (served * requestMicros);
   return [
     judge({
       id: `cpu-blocks/${name}`,
@@ -245,13 +254,4 @@ function blockBudgets(run, parts) {
   ];
 }
 
-/** With the worker on the service's own CPU. */
-function oneCpuBudgets(run) {
-  const parts = {
-    servedPerSecond: estimate(column(run.seconds, "served"), median),
-    requestMicros: estimate(column(run.blocks.off, "processMicros"), midmean),
-  };
-  return blockBudgets({ ...run, variant: `${run.variant}, one CPU` }, parts);
-}
-
-module.exports = { blockBudgets, budgetsOf, oneCpuBudgets };
+module.exports = { blockBudgets, budgetsOf };

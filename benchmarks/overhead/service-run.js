@@ -1,11 +1,11 @@
 /**
  * One service with the agent as shipped, under a steady load: first a minute and a half of its default life (what it
- * samples, ticks, captures and uses on its worker thread), then design 2. Owns the sequence and the raw numbers.
+ * samples, ticks, captures and uses on its worker thread), then blocks. Owns the sequence and the raw numbers.
  */
 "use strict";
 
 const { setTimeout: delay } = require("node:timers/promises");
-const { runBlocks } = require("./blocks");
+const { GROWN, LONG, SHORT, runBlocks } = require("./blocks");
 const { OpenLoop } = require("./open-loop");
 const { GATE, PRELOAD, ServiceProcess, pin } = require("./service-process");
 const { requestMix } = require("./shop");
@@ -21,11 +21,11 @@ const DENSE_INTERVAL_BYTES = 2_047;
 
 /**
  * @param options.rounds of the blocks.
- * @param options.states which of the states to alternate; all by default.
+ * @param options.design which blocks follow: `components` (1) or `alternating` (2).
  * @param options.utilisation arrivals, as a part of saturation.
  * @param options.cpu pins the service to one CPU.
  */
-async function runService(variant, { rounds, utilisation, states = null, cpu = null, progress }) {
+async function runService(variant, { rounds, utilisation, design, cpu = null, progress }) {
   const service = await ServiceProcess.start(variant, { preloads: [GATE, PRELOAD], cpu });
   // Where there are two CPUs, the load keeps to the last one.
   if (cpu !== null) pin(process.pid, cpu === 0 ? 1 : 0);
@@ -35,12 +35,13 @@ async function runService(variant, { rounds, utilisation, states = null, cpu = n
     await load.saturate(SATURATION_CONNECTIONS, 4);
     const saturation = await load.saturate(SATURATION_CONNECTIONS, 6);
     await delay(500);
-    load.start(saturation * utilisation, true);
+    // Where two CPUs are one core, a load that spins slows the service by half: only latencies need its precision.
+    load.start(saturation * utilisation, design === "alternating");
     const facts = await defaultLife(service, load, progress);
     // The choice has restarted the sampler: its tree grows again.
     await delay(REGROW_MILLIS);
     const pairs = await service.ask("capturePairs", { count: 60 });
-    const chosen = blockStates(facts.intervalBytes, states);
+    const chosen = STATES[design](facts.intervalBytes);
     const blocks = await runBlocks(service, load, chosen, rounds, (text) => progress(`${variant}: ${text}`));
     return { variant, utilisation, saturationPerSecond: saturation, ...facts, capturePairs: pairs, blocks };
   } finally {
@@ -49,15 +50,23 @@ async function runService(variant, { rounds, utilisation, states = null, cpu = n
   }
 }
 
-function blockStates(intervalBytes, only) {
-  const all = {
-    off: { subscribers: false, agent: false },
-    offAgain: { subscribers: false, agent: false },
-    on: { subscribers: true, agent: true, interval: intervalBytes },
-    bareDense: { subscribers: false, agent: false, bareSampler: true, interval: DENSE_INTERVAL_BYTES },
-  };
-  return only === null ? all : Object.fromEntries(only.map((name) => [name, all[name]]));
-}
+const OFF = { subscribers: false, agent: false };
+const on = (interval) => ({ subscribers: true, agent: true, interval });
+const bareDense = { subscribers: false, agent: false, bareSampler: true, interval: DENSE_INTERVAL_BYTES };
+
+/** The dense sampler nearly doubles the work of a request: it is not for latencies. */
+const STATES = {
+  components: (interval) => ({
+    off: { apply: OFF, block: SHORT },
+    on: { apply: on(interval), block: SHORT },
+    bareDense: { apply: bareDense, block: GROWN },
+  }),
+  alternating: (interval) => ({
+    off: { apply: OFF, block: LONG },
+    offAgain: { apply: OFF, block: LONG },
+    on: { apply: on(interval), block: LONG },
+  }),
+};
 
 /** Second by second until the agent has chosen its interval. */
 async function defaultLife(service, load, progress) {

@@ -14,8 +14,9 @@ const HOUR = 60 * MINUTE;
 export const START_INTERVAL_BYTES = 65_521;
 const MIN_INTERVAL_BYTES = 16_384;
 const MAX_INTERVAL_BYTES = 1_048_576;
-/** The first restart comes early and forgets little; it must still be worth more than this factor. */
-const FIRST_WORTHWHILE_RATIO = 1.25;
+/** The first restart comes early and forgets little: for a tenth less cost, or for a quarter more samples. */
+const FIRST_COARSER_RATIO = 1.1;
+const FIRST_FINER_RATIO = 1 / 1.25;
 /** Sampling that costs this much more than it may is made coarser once it has lasted three spans. */
 const TOO_COSTLY_RATIO = 2;
 const COSTLY_SPANS = 3;
@@ -107,7 +108,7 @@ export class IntervalChoice {
   #first(chosen: number): number | null {
     this.#isFirst = false;
     const ratio = chosen / this.intervalBytes;
-    return ratio > FIRST_WORTHWHILE_RATIO || ratio < 1 / FIRST_WORTHWHILE_RATIO ? chosen : null;
+    return ratio > FIRST_COARSER_RATIO || ratio < FIRST_FINER_RATIO ? chosen : null;
   }
 
   #later(chosen: number, nowMillis: number): number | null {

@@ -5,6 +5,7 @@
  * list is deployed.
  */
 "use strict";
+const { MOST_SAMPLING_SHARE } = require("../../../dist/probe/governor.js");
 const { affordableIntervalBytes } = require("../../../dist/probe/interval-choice.js");
 const lifetimes = require("./lifetimes.js");
 const { keep, pathTo } = require("./scene.js");
@@ -81,7 +82,11 @@ const STORY = {
   fixedAfterHours: 168,
   options: {
     shape: office,
-    intervalBytes: affordableIntervalBytes(ALLOCATED_BYTES_PER_MILLI, SAMPLE_MILLIS, DEFAULT_CPU_BUDGET),
+    intervalBytes: affordableIntervalBytes(
+      ALLOCATED_BYTES_PER_MILLI,
+      SAMPLE_MILLIS,
+      MOST_SAMPLING_SHARE * DEFAULT_CPU_BUDGET,
+    ),
   },
 };
 

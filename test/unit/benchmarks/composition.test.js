@@ -46,7 +46,12 @@ function measurements(changes = {}) {
       bare: series(300).map((micros) => ({ micros, samples: 80 })),
       labels: series(340).map((micros) => ({ micros, samples: 80 })),
     },
-    awaits: { plain: [series(4_000), series(4_000)], agent: [series(4_664), series(4_664)], boundaries: 32 },
+    awaits: {
+      plain: [series(4_000), series(4_000)],
+      agent: [series(4_664), series(4_664)],
+      gated: null,
+      boundaries: 32,
+    },
     boundariesPerRequest: estimate(series(80), mean),
     ...changes,
   };
@@ -84,11 +89,22 @@ test("a worker that eats half a per cent of a core breaks the budget", () => {
 
 test("by blocks, the limit is what the load allows: half a per cent of a core is more at a low load", () => {
   const measured = measurements();
-  const { parts } = budgetsOf(measured);
-  const [cpu, p99] = blockBudgets(measured.run, parts);
+  const [cpu, p99] = blockBudgets(measured.run, "express");
   within(cpu.estimate.value, 1.01, 0.001);
   within(cpu.limit, 1.005 + 5_000 / 250_000, 0.001);
   assert.equal(cpu.verdict, "met");
   within(cpu.resolution.value, 1, 0.001);
   within(p99.estimate.value, 1, 0.005);
+});
+
+test("where batches alternate in one process, a boundary costs what longer requests add beyond what they cost anyway", () => {
+  const series = (value) => Array.from({ length: 40 }, (_, i) => wobble(value, i));
+  const measured = measurements();
+  // 3,300 ns a skeleton, 700 ns a request with the agent, 5 ns a boundary.
+  const child = {
+    short: { off: series(3_300), on: series(3_300 + 700 + 32 * 5) },
+    long: { off: series(13_200), on: series(13_200 + 700 + 4 * 32 * 5) },
+  };
+  const { parts } = budgetsOf({ ...measured, awaits: { ...measured.awaits, gated: [child, child] } });
+  within(parts.boundaryNanos.value, 5, 0.01);
 });

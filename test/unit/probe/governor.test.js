@@ -124,6 +124,14 @@ test("an ordinary service for two days: one choice of the interval, a capture ev
   assert.ok(worstPauseMillisPerMinute <= 20);
 });
 
+test("sampling takes three quarters of the CPU budget at most, however much the service allocates", () => {
+  const simulation = new Simulation({}, { rate: () => 200e6 }).run(HOUR);
+  const before = simulation.governor.reading().cost.samplingMillis;
+  simulation.run(2 * HOUR);
+  const ratio = (simulation.governor.reading().cost.samplingMillis - before) / HOUR;
+  assert.ok(ratio <= 0.75 * 0.005 * 1.1 && ratio > 0.6 * 0.005, `${ratio} of a core`);
+});
+
 test("a tree that grows past the pause budget is not captured again: breaker, then half as many samples", () => {
   // 1 microsecond per node; the tree grows by 1,500 nodes an hour at the first interval, half as fast at twice that.
   let bornMillis = 0;
