@@ -20,11 +20,16 @@ function scoreCase(truth, records, load) {
   const alarms = alarmsById(records);
   const pairs = matchAlarms(truth.leaks ?? [], alarms);
   const leaks = pairs.map(({ leak, alarm }) => scoreLeak(leak, alarm, load));
+  // A level names no route and no line: it finds nothing, and where memory outside the heap leaks it says nothing false.
+  const hasLeakOutside = (truth.leaks ?? []).some(({ kind }) => kind === "external");
   const used = new Set(pairs.flatMap(({ alarm }) => (alarm === null ? [] : [alarm.id])));
   const duplicates = alarms.filter(
     (alarm) => !used.has(alarm.id) && (truth.leaks ?? []).some((leak) => explains(leak, alarm)),
   );
-  const falseFindings = alarms.filter((alarm) => !used.has(alarm.id) && !duplicates.includes(alarm)).map(summarise);
+  const isTrueLevel = ({ alarm }) => hasLeakOutside && alarm.outside !== undefined;
+  const falseFindings = alarms
+    .filter((alarm) => !used.has(alarm.id) && !duplicates.includes(alarm) && !isTrueLevel(alarm))
+    .map(summarise);
   return {
     healthy: truth.healthy === true,
     leaks,

@@ -67,6 +67,19 @@ describe("score of one case", () => {
     assert.equal(result.right, false);
   });
 
+  test("growth of a level is false, except where memory outside the heap leaks; it never is the leak", () => {
+    const level = record({
+      id: "b2",
+      route: { name: "(unattributed)", kind: "unattributed" },
+      site: { function: "", file: "(outside the heap)", line: 0, package: "node", original: null },
+      outside: { signal: "array-buffers" },
+    });
+    assert.equal(score([level]).falseFindings.length, 1);
+    const outside = score([level], [{ ...LEAK, kind: "external" }]);
+    assert.equal(outside.falseFindings.length, 0);
+    assert.equal(outside.right, false);
+  });
+
   test("counts an alarm beside the right one as false", () => {
     const other = record({ id: "b2", route: { name: "GET /health", kind: "request" } });
     const result = score([record(), other]);
