@@ -103,6 +103,7 @@ class Book {
     const isRight = truth !== null && isAt(truth, transition);
     if (isRight && transition.verdict === "watch") this.result.watchHours ??= hours;
     if (isAlarm(transition.verdict)) this.alarm(transition, hours, isRight, truth);
+    else if (isChecked) this.open.delete(transition.key);
     else this.withdraw(transition.key, hours);
   }
 
