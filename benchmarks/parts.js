@@ -22,7 +22,7 @@ const SIZES = {
   bench: {
     variants: ["express"],
     rounds: 100,
-    componentRounds: 36,
+    componentRounds: 30,
     requestPairs: 1_500,
     sampleRounds: 2_000,
     awaitPairs: 12,
@@ -58,7 +58,7 @@ const SIZES = {
   },
 };
 const AWAIT_BATCHES = 800;
-const MEMORY_SECONDS = 12;
+const MEMORY_SECONDS = 20;
 const PEER_SECONDS = 12;
 /** Of saturation. Without latencies a lighter load does, which a busy machine can carry. */
 const LATENCY_UTILISATION = 0.6;

@@ -20,6 +20,17 @@ function threadNanos(id) {
   }
 }
 
+/** Bytes of anonymous and shared memory: RSS without the pages of files, such as Node's own program. Linux only. */
+function privateBytes() {
+  try {
+    const status = readFileSync("/proc/self/status", "utf8");
+    const kilobytes = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)[1]);
+    return (kilobytes("RssAnon") + kilobytes("RssShmem")) * 1_024;
+  } catch {
+    return Number.NaN;
+  }
+}
+
 function read(served) {
   const { user, system } = process.cpuUsage();
   const memory = process.memoryUsage();
@@ -31,6 +42,7 @@ function read(served) {
     mainMicros: threadMicros(),
     agentNanos: gate === null ? 0 : gate.agentThreads.reduce((sum, id) => sum + threadNanos(id), 0),
     rssBytes: memory.rss,
+    privateBytes: privateBytes(),
     heapUsedBytes: memory.heapUsed,
     ordinal: gate?.addon()?.readOrdinal() ?? -1,
     ticks: gate?.clocks.ticks ?? 0,
