@@ -2,7 +2,7 @@
 const assert = require("node:assert/strict");
 const { test } = require("node:test");
 const { Detector } = require("../../../dist/detector/detector");
-const { namePool } = require("../../../dist/detector/route-pool");
+const { namePool, RoutePool } = require("../../../dist/detector/route-pool");
 const { observations } = require("./stream");
 
 const FOREVER = Number.POSITIVE_INFINITY;
@@ -10,9 +10,9 @@ const HORIZON_MILLIS = 30_000;
 
 /**
  * The stream's samples and requests spread over several routes.
- * @param names of the routes. @param routeOf ordinal of a sample => index into `names`
+ * @param names of the routes. @param routeOf ordinal of a sample => index into `names`. @param stackOf => one of the stream's
  */
-function run({ names, routeOf, ...family }) {
+function run({ names, routeOf, stackOf = () => 0, ...family }) {
   const detector = new Detector({ horizonMillis: HORIZON_MILLIS, windowMillis: 250, applicationRoot: "/srv/app" });
   const transitions = [];
   for (const observation of observations({ seed: 4, captureSeconds: 2, ...family })) {
@@ -27,6 +27,7 @@ function run({ names, routeOf, ...family }) {
     changed.matured = observation.matured?.map((sample) => ({
       ...sample,
       route: 1 + routeOf(Number(sample.key.split(":")[2])),
+      stack: stackOf(Number(sample.key.split(":")[2])),
     }));
     transitions.push(...detector.observe(changed));
   }
@@ -55,6 +56,48 @@ test("a leak that is spread over 26 routes is one finding under their common tem
     const { bytesPerRequest } = leak.growth;
     assert.ok(Math.abs(bytesPerRequest / truth - 1) < 0.35, `seed ${seed}: ${bytesPerRequest} of ${truth}`);
   }
+});
+
+test("bytes per request are those of the routes that share the template, not of all that are judged (seeds 1-4)", () => {
+  // Half of the 50 requests/s go to 26 routes that keep nothing; four in five of the 6 samples/s are the family's.
+  const truth = (0.8 * 6 * 400) / -Math.expm1(-400 / 32_769) / 25;
+  const names = [...STATIONS, ...STATIONS.map((name) => name.replace("GET /watch", "POST /other"))];
+  const isOther = (ordinal) => ordinal % 5 === 0;
+  const routeOf = (ordinal) => (isOther(ordinal) ? STATIONS.length : 0) + (ordinal % STATIONS.length);
+  for (let seed = 1; seed <= 4; seed++) {
+    const lifeSeconds = (_t, ordinal) => (isOther(ordinal) ? 8 : FOREVER);
+    const [leak] = alarmsOf(run({ names, routeOf, seed, samplesPerSecond: 6, lifeSeconds }));
+    assert.equal(leak?.route.name, "GET /watch/:id", `seed ${seed}`);
+    const { bytesPerRequest } = leak.growth;
+    assert.ok(Math.abs(bytesPerRequest / truth - 1) < 0.4, `seed ${seed}: ${bytesPerRequest} of ${truth}`);
+  }
+});
+
+test("a route that has a finding of its own does not lend its samples to the others' (seeds 1-4)", () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    // Two in five are the first route's, at `remember`; the others' are at `render`.
+    const isFirst = (ordinal) => ordinal % 5 < 2;
+    const leaks = alarmsOf(
+      run({
+        ...spread,
+        seed,
+        samplesPerSecond: 7,
+        lifeSeconds: () => FOREVER,
+        routeOf: (ordinal) => (isFirst(ordinal) ? 0 : 1 + (ordinal % 25)),
+        stackOf: (ordinal) => (isFirst(ordinal) ? 0 : 1),
+      }),
+    );
+    const named = leaks.map(({ route, site }) => `${route.name} ${site.function}`).sort();
+    assert.deepEqual(named, ["GET /watch/:id render", "GET /watch/a remember"], `seed ${seed}`);
+  }
+});
+
+test("survivors are spread when four routes hold some and none holds half", () => {
+  const isSpread = (...owners) => RoutePool.isSpread(owners.map((key) => ({ owner: key })));
+  assert.equal(isSpread("a", "b", "c", "d"), true);
+  assert.equal(isSpread("a", "a", "b", "b", "c", "c"), false);
+  assert.equal(isSpread("a", "a", "a", "b", "c", "d"), false);
+  assert.equal(isSpread(), false);
 });
 
 test("routes without a common template are named one by one", () => {
