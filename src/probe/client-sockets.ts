@@ -46,7 +46,7 @@ export function followClientSockets(caught: Caught): void {
   // Node inherits it; what another tool puts on the streams later must still be met.
   const inherited = Object.getPrototypeOf(prototype) as { write: Write };
   const own = Object.hasOwn(prototype, "write") ? prototype.write : null;
-  prototype.write = function write(...args) {
+  const write: Write = function write(...args) {
     try {
       if (!isOff && !isServerSide(this) && this[CLIENT]?.isTold !== true) noteWriter(this, currentRecord());
     } catch (error) {
@@ -54,6 +54,8 @@ export function followClientSockets(caught: Caught): void {
     }
     return Reflect.apply(own ?? inherited.write, this, args) as boolean;
   };
+  describeAs(write, own ?? inherited.write);
+  prototype.write = write;
   followUndici(caught);
 }
 
@@ -154,7 +156,7 @@ function bindCallback(prototype: Record<string | symbol, unknown> | undefined, n
   const original = prototype?.[name];
   if (prototype === undefined || typeof original !== "function" || Object.hasOwn(prototype, WRAPPED)) return;
   if (!Object.hasOwn(prototype, name)) return;
-  prototype[name] = function (this: unknown, ...args: unknown[]): unknown {
+  const bound = function (this: unknown, ...args: unknown[]): unknown {
     const record = currentRecord();
     const callback = args[0];
     if (record !== null && typeof callback === "function") {
@@ -164,5 +166,15 @@ function bindCallback(prototype: Record<string | symbol, unknown> | undefined, n
     }
     return Reflect.apply(original as Method, this, args);
   };
+  describeAs(bound, original);
+  prototype[name] = bound;
   Object.defineProperty(prototype, WRAPPED, { value: true });
+}
+
+/** Some tools tell functions by their name and number of parameters. */
+function describeAs(wrapper: object, original: object): void {
+  for (const property of ["name", "length"]) {
+    const described = Object.getOwnPropertyDescriptor(original, property);
+    if (described !== undefined) Object.defineProperty(wrapper, property, described);
+  }
 }

@@ -176,12 +176,14 @@ export class Probe {
     if (isMainThread) setEnvironmentData(TASKS_KEY, TaskTable.allocate());
     const memory = getEnvironmentData(TASKS_KEY);
     if (!(memory instanceof SharedArrayBuffer)) return null;
-    const messages = new ThreadMessages(
-      memory,
-      this.#attribution,
-      this.#errors.guard("work in other threads", () => messages.switchOff()),
-    );
-    messages.follow();
+    const caught = this.#errors.guard("work in other threads", () => messages.switchOff());
+    const messages = new ThreadMessages(memory, this.#attribution, caught);
+    try {
+      messages.follow();
+    } catch (error) {
+      messages.switchOff(); // Such as frozen globals; everything else goes on.
+      caught(error);
+    }
     return messages;
   }
 

@@ -39,6 +39,7 @@ export function otherEnd(end: number): number {
 
 export class TaskTable {
   readonly #words: Int32Array;
+  readonly #copy = new Int32Array(MESSAGE_WORDS);
 
   /** @param memory from `allocate`, in another thread or this one. */
   constructor(memory: SharedArrayBuffer) {
@@ -84,13 +85,12 @@ export class TaskTable {
   note(end: number, sequence: number, note: MessageNote): void {
     const at = messageAt(end, sequence);
     const words = this.#words;
-    // Invalid while it is written: readers check the last word.
-    Atomics.store(words, at + 7, 0);
-    Atomics.store(words, at, end);
-    Atomics.store(words, at + 1, sequence);
-    Atomics.store(words, at + 2, note.task);
-    Atomics.store(words, at + 3, note.originThread);
-    for (let i = 0; i < MAX_PORTS; i++) Atomics.store(words, at + 4 + i, note.ports[i] ?? 0);
+    // Plain stores, of which readers may see any part: whatever they see, the last word must fit to all others.
+    words[at] = end;
+    words[at + 1] = sequence;
+    words[at + 2] = note.task;
+    words[at + 3] = note.originThread;
+    for (let i = 0; i < MAX_PORTS; i++) words[at + 4 + i] = note.ports[i] ?? 0;
     Atomics.store(words, at + 7, checkOf(words, at));
   }
 
@@ -98,15 +98,12 @@ export class TaskTable {
   read(end: number, sequence: number): MessageNote | null {
     const at = messageAt(end, sequence);
     const words = this.#words;
-    if (Atomics.load(words, at) !== end || Atomics.load(words, at + 1) !== sequence) return null;
-    const task = Atomics.load(words, at + 2);
-    const originThread = Atomics.load(words, at + 3);
-    const ports: number[] = [];
-    for (let i = 0; i < MAX_PORTS; i++) {
-      const port = Atomics.load(words, at + 4 + i);
-      if (port !== 0) ports.push(port);
-    }
-    return Atomics.load(words, at + 7) === checkOf(words, at) ? { task, originThread, ports } : null;
+    const check = Atomics.load(words, at + 7);
+    // A copy first: the slot may be given away while it is read.
+    for (let i = 0; i < MESSAGE_WORDS; i++) this.#copy[i] = words[at + i] ?? 0;
+    const copy = this.#copy;
+    if (copy[0] !== end || copy[1] !== sequence || check !== checkOf(copy, 0)) return null;
+    return { task: copy[2] ?? 0, originThread: copy[3] ?? 0, ports: portsOf(copy) };
   }
 
   #taskAt(task: number): number {
@@ -130,6 +127,14 @@ function messageAt(end: number, sequence: number): number {
 /** Never 0: two threads that write one slot at the same time leave words that do not fit together. */
 function checkOf(words: Int32Array, at: number): number {
   let hash = 0x811c_9dc5;
-  for (let i = 0; i < 7; i++) hash = Math.imul(hash ^ Atomics.load(words, at + i), 0x0100_0193);
+  for (let i = 0; i < 7; i++) hash = Math.imul(hash ^ (words[at + i] ?? 0), 0x0100_0193);
   return hash | 1;
+}
+
+const NO_PORTS: readonly number[] = [];
+
+function portsOf(words: Int32Array): readonly number[] {
+  const ports: number[] = [];
+  for (let i = 4; i < 4 + MAX_PORTS; i++) if (words[i] !== 0) ports.push(words[i] ?? 0);
+  return ports.length === 0 ? NO_PORTS : ports;
 }

@@ -5,6 +5,7 @@
  */
 import { AsyncResource } from "node:async_hooks";
 import { syncBuiltinESMExports } from "node:module";
+import { types } from "node:util";
 import { type MessagePort, parentPort, threadId, type Worker } from "node:worker_threads";
 import { foreignRoute, MAX_FOREIGN_THREAD, RECORD_BACKGROUND, RECORD_UNKNOWN } from "../model/messages";
 import { AgentWorker } from "./agent-worker";
@@ -56,6 +57,8 @@ interface PortEnd {
 export class ThreadMessages {
   readonly #ends = new WeakMap<object, PortEnd>();
   readonly #workers = new WeakMap<object, PortEnd>();
+  /** What has come to ports that are not known (yet): a worker may speak before it is spoken to. */
+  readonly #early = new WeakMap<object, number>();
   readonly #table: TaskTable;
   /** The end of the `Worker` whose postMessage is about to call its port's. */
   #workerEnd: PortEnd | null = null;
@@ -157,22 +160,16 @@ export class ThreadMessages {
 
   /** Before a message leaves. A port that was used before it is handed on cannot be counted by both threads. */
   #sending(port: PortEnd, transferred: unknown): void {
-    const list = Array.isArray(transferred)
-      ? transferred
-      : ((transferred as { transfer?: unknown } | undefined)?.transfer ?? []);
+    const list = transferListOf(transferred);
     const ports: number[] = [];
-    if (Array.isArray(list)) {
-      for (const item of list) {
-        const end = typeof item === "object" && item !== null ? this.#ends.get(item) : undefined;
-        if (end !== undefined && end.sent === 0 && end.received === 0 && ports.length < MAX_PORTS) ports.push(end.end);
-        else if (this.#isPort(item)) ports.push(0);
-      }
+    for (let i = 0; i < list.length; i++) {
+      const item = list[i];
+      const end = typeof item === "object" && item !== null ? this.#ends.get(item) : undefined;
+      if (end !== undefined && end.sent === 0 && end.received === 0 && ports.length < MAX_PORTS) ports.push(end.end);
+      else if (isPort(item)) ports.push(0);
     }
-    this.#table.note(port.end, port.sent + 1, { ...this.#noteOf(), ports });
-  }
-
-  #isPort(item: unknown): boolean {
-    return typeof item === "object" && item !== null && DISPATCH in item;
+    const { task, originThread } = this.#noteOf();
+    this.#table.note(port.end, port.sent + 1, { task, originThread, ports });
   }
 
   #noteFor(port: PortEnd): MessageNote | null {
@@ -192,7 +189,7 @@ export class ThreadMessages {
 
   #followPorts(note: MessageNote | null, received: unknown): void {
     if (note === null || note.ports.length === 0 || !Array.isArray(received)) return;
-    const ports = received.filter((item) => this.#isPort(item));
+    const ports = received.filter(isPort);
     if (ports.length !== note.ports.length) return;
     ports.forEach((port: object, index) => {
       const end = note.ports[index] ?? 0;
@@ -207,12 +204,20 @@ export class ThreadMessages {
       writable: true,
       enumerable: false,
       value: function dispatch(this: Port, data: unknown, type: unknown, event: unknown): unknown {
-        const port = messages.#ends.get(this);
-        if (port === undefined || (type !== "message" && type !== "messageerror"))
-          return original.call(this, data, type, event);
+        // Node brings a message without an event; an event that the service dispatches itself is none of the sender's.
+        const isMessage = event === undefined && (type === "message" || type === "messageerror");
+        const port = isMessage ? messages.#receiving(this) : undefined;
+        if (port === undefined) return original.call(this, data, type, event);
         return messages.#deliver(this, port, original, data, type, event);
       },
     });
+  }
+
+  /** @returns undefined for a port that is not followed; its messages are counted, should it turn out to be a worker's. */
+  #receiving(port: Port): PortEnd | undefined {
+    const known = this.#ends.get(port);
+    if (known === undefined) this.#early.set(port, (this.#early.get(port) ?? 0) + 1);
+    return known;
   }
 
   #deliver(port: Port, counted: PortEnd, original: AnyFunction, data: unknown, type: unknown, event: unknown): unknown {
@@ -286,7 +291,7 @@ export class ThreadMessages {
       messages.#workerEnd = null;
       const port = workerEnd ?? messages.#ends.get(this as object);
       if (port === undefined || messages.#isOff) return original.apply(this, args);
-      if (workerEnd !== null && !messages.#ends.has(this as object)) messages.#ends.set(this as object, workerEnd);
+      if (workerEnd !== null && !messages.#ends.has(this as object)) messages.#know(this as object, workerEnd);
       const { labels } = messages.attribution;
       labels.beginAgent();
       try {
@@ -299,6 +304,12 @@ export class ThreadMessages {
       port.sent++;
       return result;
     };
+  }
+
+  #know(port: object, end: PortEnd): void {
+    end.received = this.#early.get(port) ?? 0;
+    this.#early.delete(port);
+    this.#ends.set(port, end);
   }
 
   #wrapWorkerSend(workers: Record<string, AnyFunction>): void {
@@ -334,10 +345,15 @@ export class ThreadMessages {
       if (port === undefined) return original.apply(this, args);
       const before = currentRecord();
       const note = messages.#enter(port);
-      const received = original.apply(this, args);
-      if (received === undefined) messages.#return(before, note);
-      else port.received++;
-      return received;
+      let isTaken = true; // One that cannot be read is gone as well.
+      try {
+        const received = original.apply(this, args);
+        isTaken = received !== undefined;
+        if (!isTaken) messages.#return(before, note);
+        return received;
+      } finally {
+        if (isTaken) port.received++;
+      }
     };
   }
 
@@ -375,10 +391,26 @@ export class ThreadMessages {
         return channel;
       },
     });
+    const property = Object.getOwnPropertyDescriptor(original.prototype, "constructor");
+    if (property?.configurable === true)
+      Object.defineProperty(original.prototype, "constructor", { ...property, value: wrapped });
     threads["MessageChannel"] = wrapped;
     // The first look makes a plain property of the lazy one.
     if ((globalThis.MessageChannel as unknown) !== original) return;
     const global = Object.getOwnPropertyDescriptor(globalThis, "MessageChannel");
     Object.defineProperty(globalThis, "MessageChannel", { ...global, value: wrapped });
   }
+}
+
+function isPort(item: unknown): boolean {
+  return typeof item === "object" && item !== null && !types.isProxy(item) && DISPATCH in item;
+}
+
+/** The second argument of `postMessage`, without running code of the service: getters and proxies are left to Node. */
+function transferListOf(transferred: unknown): readonly unknown[] {
+  if (typeof transferred !== "object" || transferred === null || types.isProxy(transferred)) return [];
+  const list: unknown = Array.isArray(transferred)
+    ? transferred
+    : Object.getOwnPropertyDescriptor(transferred, "transfer")?.value;
+  return Array.isArray(list) && !types.isProxy(list) ? list : [];
 }

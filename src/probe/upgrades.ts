@@ -19,6 +19,7 @@ export class Upgrades {
   readonly #followed = new WeakSet<Server>();
   readonly #push: Push;
   readonly #onClose: (this: Upgraded) => void;
+  readonly #onRemoved: (this: Server, name: string | symbol, listener: unknown) => void;
 
   #isOff = false;
 
@@ -38,6 +39,14 @@ export class Upgrades {
     this.#onClose = function onClose() {
       const record = this[UPGRADED];
       if (record !== undefined) requests.end(record);
+    };
+    const removed = this.#removed;
+    this.#onRemoved = function onRemoved(name, listener) {
+      try {
+        if (name === "upgrade") removed(this, listener);
+      } catch (error) {
+        caught(error);
+      }
     };
   }
 
@@ -59,38 +68,40 @@ export class Upgrades {
 
   /** Follows a server from its first connection with an `upgrade` listener of its own, as long as it has one. */
   #followServer(server: Server | undefined): void {
-    if (server === undefined) return;
-    const isFollowed = this.#followed.has(server);
-    const hasOwn = server.listenerCount("upgrade") > (isFollowed ? 1 : 0);
-    if (hasOwn === isFollowed) return;
-    if (hasOwn) {
-      server.prependListener("upgrade", this.#onUpgrade);
-      this.#followed.add(server);
-    } else {
-      this.#followed.delete(server);
-      server.removeListener("upgrade", this.#onUpgrade);
-    }
+    if (server === undefined || this.#followed.has(server) || server.listenerCount("upgrade") === 0) return;
+    server.prependListener("upgrade", this.#onUpgrade);
+    server.on("removeListener", this.#onRemoved);
+    this.#followed.add(server);
   }
 
+  /** At once, not at the next connection: those that are kept alive may still ask for an upgrade. */
+  readonly #removed = (server: Server, listener: unknown): void => {
+    const isOurs = listener === this.#onUpgrade;
+    if (!this.#followed.has(server) || (!isOurs && server.listenerCount("upgrade") > 1)) return;
+    this.#followed.delete(server);
+    server.removeListener("removeListener", this.#onRemoved);
+    if (!isOurs) server.removeListener("upgrade", this.#onUpgrade);
+  };
+
   readonly #onUpgrade = (request: IncomingMessage, socket: Upgraded): void => {
-    if (socket.server?.listenerCount("upgrade") === 1) {
-      socket.destroy(); // The service's listener went after this connection came: nobody will answer it.
-      return;
-    }
     const record = this.#isOff ? null : this.requests.open();
     if (record === null) return;
     try {
       // The connection stays open for long: it has its name, and counts, from the start.
       record.routeIndex = this.attribution.names.upgradeRouteOf(request);
       this.requests.count(record);
-      socket[UPGRADED] = record;
+      Object.defineProperty(socket, UPGRADED, { value: record });
       socket.on("close", this.#onClose);
       // Without labels, and where another tool has its own `push`, only the handshake is followed.
-      if (this.attribution.labels.mechanism !== "none" && !Object.hasOwn(socket, "push")) socket.push = this.#push;
+      if (this.attribution.labels.mechanism !== "none" && !Object.hasOwn(socket, "push")) this.#follow(socket);
       this.requests.enter(record);
     } catch (error) {
       this.caught(error);
     }
     this.attribution.labels.endAgent();
   };
+  /** Not enumerable: loggers walk over the properties of sockets. */
+  #follow(socket: Upgraded): void {
+    Object.defineProperty(socket, "push", { configurable: true, writable: true, enumerable: false, value: this.#push });
+  }
 }

@@ -2,6 +2,8 @@
 "use strict";
 const assert = require("node:assert/strict");
 const { spawnSync } = require("node:child_process");
+const { mkdtempSync, rmSync, writeFileSync } = require("node:fs");
+const { tmpdir } = require("node:os");
 const { join } = require("node:path");
 const test = require("node:test");
 
@@ -110,4 +112,37 @@ test("ES modules get the same functions", () => {
   const seen = outputs(source, ["--input-type=module"]);
   assert.deepEqual(seen.with, seen.without);
   assert.match(seen.with.stdout, /true true/);
+});
+
+test("globals that somebody has frozen cost a thread the owners of its tasks, not its agent", (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "leak-agent-test-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const freeze = join(folder, "freeze.js");
+  writeFileSync(freeze, "Object.freeze(Atomics);");
+  const inside = `
+    const { engine, hookErrors } = globalThis[Symbol.for("leak-agent.probe")].status();
+    console.log(engine, hookErrors);
+  `;
+  const source = `
+    const { Worker } = require("node:worker_threads");
+    const execArgv = ["-r", ${JSON.stringify(freeze)}, "-r", ${JSON.stringify(PRELOAD)}];
+    new Worker(${JSON.stringify(inside)}, { eval: true, execArgv }).on("error", (error) => console.log(error.message));
+  `;
+  assert.equal(outputs(source).with.stdout, "native 1\n");
+});
+
+test("a socket's write looks as it did", () => {
+  sameWithAgent(`
+    const { once } = require("node:events");
+    const http = require("node:http");
+    const { Socket } = require("node:net");
+    const server = http.createServer((request, response) => response.end());
+    server.listen(0, "127.0.0.1", async () => {
+      const [response] = await once(http.get({ port: server.address().port, host: "127.0.0.1", agent: false }), "response");
+      await once(response.resume(), "end");
+      console.log(Socket.prototype.write.name, Socket.prototype.write.length);
+      try { Socket.prototype.write.call({}, "x"); } catch (error) { console.log(error.name); }
+      server.close();
+    });
+  `);
 });

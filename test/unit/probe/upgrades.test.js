@@ -147,6 +147,46 @@ test("a server that gives its upgrade listener up is left alone again", { timeou
   assert.equal(answer.statusCode, 200);
 });
 
+test("a kept connection is answered by Node once the service has no upgrade listener", {
+  timeout: 10_000,
+}, async (context) => {
+  const { stop } = followUpgrades(new CarriedOnly());
+  context.after(stop);
+  const { server } = await chatServer(context);
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  context.after(() => agent.destroy());
+  const ask = async (headers = {}) => {
+    const request = http.get({ host: "127.0.0.1", port: server.address().port, agent, headers });
+    const [response] = await once(request, "response");
+    await once(response.resume(), "end");
+    return [response.statusCode, request.reusedSocket];
+  };
+  assert.deepEqual(await ask(), [200, false]);
+  assert.equal(server.listenerCount("upgrade"), 2);
+  const own = server.listeners("upgrade")[1];
+  server.removeAllListeners("upgrade");
+  assert.equal(server.listenerCount("upgrade"), 0);
+  assert.deepEqual(await ask({ connection: "Upgrade", upgrade: "chat" }), [200, true]);
+  assert.equal(server.listenerCount("removeListener"), 0);
+  server.on("upgrade", own);
+  await connectAndSay(server.address().port);
+  assert.equal(server.listenerCount("upgrade"), 2, "followed again");
+});
+
+test("an upgraded socket shows nothing of the agent to those who list its properties", async (context) => {
+  const { stop } = followUpgrades(new CarriedOnly());
+  context.after(stop);
+  const { server } = await chatServer(context);
+  const listed = [];
+  server.on("upgrade", (_request, socket) => {
+    const symbols = Object.getOwnPropertySymbols(socket).filter((symbol) => /leak-agent/.test(String(symbol)));
+    listed.push(Object.hasOwn(socket, "push"), Object.keys(socket).includes("push"), symbols.length);
+    listed.push(symbols.some((symbol) => Object.prototype.propertyIsEnumerable.call(socket, symbol)));
+  });
+  await connectAndSay(server.address().port);
+  assert.deepEqual(listed, [true, false, 1, false]);
+});
+
 test("a server that refuses the listener costs the service nothing", () => {
   const errors = [];
   const upgrades = new Upgrades({}, {}, (error) => errors.push(error.message));
