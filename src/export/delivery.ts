@@ -82,8 +82,9 @@ export class Delivery {
     this.send();
   }
 
-  /** Ends when nothing waits, or when the backend does not take it now. The caller bounds the time. */
+  /** For the end of the process. Ends when nothing waits, or when the backend does not take it now. The caller bounds the time. */
   async flush(): Promise<void> {
+    this.options.spool.saveAtExit();
     this.send();
     while (this.running !== null) await this.running;
   }

@@ -1,6 +1,6 @@
 /**
  * Runs on the agent's worker thread. Owns the bodies that wait for a backend: one file each in `<folder>/spool/<signal>`, bounded
- * in bytes and age, the oldest dropped first and counted; in memory while there is no folder. Never throws. Each body is sent
+ * in bytes and age, the oldest dropped first and counted; in memory only while there is no folder. Never throws. Each body is sent
  * by the one process life that owns it; what a dead life left is taken over.
  */
 import { closeSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
@@ -124,6 +124,7 @@ export class Spool {
       this.counts.droppedForSpace++;
       return;
     }
+    this.save(); // What waited longer is stored first.
     const createdMillis = this.now();
     const sequence = this.sequence++;
     if (!this.store(body, createdMillis, sequence)) this.remember({ createdMillis, sequence, body });
@@ -163,11 +164,29 @@ export class Spool {
   /** Takes over what dead lives left, drops what is too old, and tells others that this life goes on. */
   maintain(): void {
     if (this.open()) {
+      this.save();
       this.adopt();
       this.dropOld();
       this.forgetGone();
     }
     this.renew();
+  }
+
+  /** The process is about to leave: a folder that did not work a moment ago is tried once more. */
+  saveAtExit(): void {
+    this.brokenUntilMillis = Number.NEGATIVE_INFINITY;
+    this.save();
+  }
+
+  /** As soon as there is a folder, nothing waits in memory: a process that ends takes that with it, uncounted. */
+  private save(): void {
+    for (;;) {
+      const oldest = this.memory[0];
+      if (oldest === undefined) return;
+      const sequence = oldest.sequence < 0 ? this.sequence++ : oldest.sequence;
+      if (!this.store(oldest.body, oldest.createdMillis, sequence)) return;
+      this.memory.shift();
+    }
   }
 
   private store(body: Uint8Array, createdMillis: number, sequence: number): boolean {

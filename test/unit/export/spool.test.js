@@ -262,8 +262,30 @@ test("a file in place of the folder: memory, and the disk again when it is there
   assert.equal(fs.existsSync(path()), false, "not tried again at once");
   now += 30_000;
   put(spool, [4]);
-  assert.equal(files().length, 1);
+  assert.equal(files().length, 4);
   assert.deepEqual(drain(spool), [1, 2, 3, 4]);
+});
+
+test("what waited in memory is the next life's, once there is a folder again", () => {
+  for (const [pauseMillis, recover] of [
+    [30_000, (spool) => spool.maintain()],
+    [0, (spool) => spool.saveAtExit()],
+  ]) {
+    fs.writeFileSync(join(folder, "spool"), "");
+    const first = open(1);
+    put(first, [1, 2, 3]);
+    const taken = first.take();
+    first.putBack(taken);
+    fs.rmSync(join(folder, "spool"));
+    now += pauseMillis;
+    recover(first);
+    assert.equal(files().length, 3);
+    living.delete(1);
+    const second = open(2);
+    second.maintain();
+    assert.deepEqual(drain(second), [1, 2, 3]);
+    fs.rmSync(join(folder, "spool"), { recursive: true });
+  }
 });
 
 test("a link in place of the spool is not followed", () => {
