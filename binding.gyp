@@ -6,6 +6,7 @@
         "native/binding.cc",
         "native/capture.cc",
         "native/gc_counters.cc",
+        "native/heap_limit.cc",
         "native/isolate_state.cc",
         "native/ordinal_counter.cc",
         "native/own_memory.cc",

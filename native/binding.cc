@@ -3,6 +3,7 @@
 #include <v8.h>
 
 #include <string>
+#include <vector>
 
 #include "isolate_state.h"
 
@@ -75,6 +76,17 @@ void RequestMajorGc(const Info& info) {
   info.GetIsolate()->MemoryPressureNotification(v8::MemoryPressureLevel::kNone);
 }
 
+void WatchHeapLimit(const Info& info) {
+  info.GetReturnValue().Set(IsolateState::From(info)->heap_limit().Watch());
+}
+
+void SetHeapLimitWord(const Info& info) {
+  if (info.Length() != 2 || !info[0]->IsInt32() || !info[1]->IsUint8Array()) return;
+  std::vector<uint8_t> bytes(info[1].As<v8::Uint8Array>()->ByteLength());
+  info[1].As<v8::Uint8Array>()->CopyContents(bytes.data(), bytes.size());
+  IsolateState::From(info)->heap_limit().SetLastWord(info[0].As<v8::Int32>()->Value(), bytes.data(), bytes.size());
+}
+
 void BenchmarkAllocationProfile(const Info& info) {
   info.GetReturnValue().Set(SamplerOf(info).TimeAllocationProfile());
 }
@@ -118,6 +130,8 @@ NODE_MODULE_INIT() {
       {"removeInterposition", RemoveInterposition},
       {"drain", Drain},
       {"requestMajorGc", RequestMajorGc},
+      {"watchHeapLimit", WatchHeapLimit},
+      {"setHeapLimitWord", SetHeapLimitWord},
       {"benchmarkAllocationProfile", BenchmarkAllocationProfile},
   };
   for (const auto& entry : functions) {

@@ -7,6 +7,7 @@
 #include <v8.h>
 
 #include "gc_counters.h"
+#include "heap_limit.h"
 #include "sampler.h"
 
 namespace leak_agent {
@@ -21,15 +22,17 @@ class IsolateState {
 
   v8::Isolate* isolate() const { return isolate_; }
   Sampler& sampler() { return sampler_; }
+  HeapLimit& heap_limit() { return heap_limit_; }
   const GcCounters& gc_counters() const { return gc_counters_; }
 
  private:
-  explicit IsolateState(v8::Isolate* isolate) : isolate_(isolate), sampler_(isolate), gc_counters_(isolate) {}
+  explicit IsolateState(v8::Isolate* isolate) : isolate_(isolate), sampler_(isolate), gc_counters_(isolate), heap_limit_(isolate) {}
   static void OnCleanup(void* data, void (*done)(void*), void* done_data);
 
   v8::Isolate* const isolate_;
   Sampler sampler_;
   GcCounters gc_counters_;
+  HeapLimit heap_limit_;
   node::AsyncCleanupHookHandle cleanup_handle_;
   void (*cleanup_done_)(void*) = nullptr;
   void* cleanup_done_data_ = nullptr;

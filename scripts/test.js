@@ -13,12 +13,14 @@ const { parseArgs } = require("node:util");
 const ROOT = resolve(__dirname, "..");
 /** Folders whose `*.test.js` files make up the suite. */
 const SUITE_FOLDERS = ["test/unit", "test/integration"];
-/** Needs the npm registry; the drivers PostgreSQL and Redis too. Deploys need minutes. */
+/** Needs the npm registry; the drivers PostgreSQL and Redis too. Deploys, urgent and inferred routes need minutes. */
 const CI_ONLY = new Set([
   "test/integration/deploys.test.js",
   "test/integration/drivers.test.js",
   "test/integration/frameworks.test.js",
+  "test/integration/inferred-route.test.js",
   "test/integration/installed-package.test.js",
+  "test/integration/urgent.test.js",
 ]);
 /** Two test files at once: the suite starts real services, which want a core each. */
 const CONCURRENCY = 2;

@@ -173,6 +173,15 @@ function isEnabled(read: SettingReader, env: NodeJS.ProcessEnv): boolean {
   return !isSwitchedOff(env);
 }
 
+/** What Node was started with, in its order: NODE_OPTIONS, then the command line. Null where quotes make that hard to read. */
+export function nodeArguments(
+  env: NodeJS.ProcessEnv = process.env,
+  execArgv: readonly string[] = process.execArgv,
+): string[] | null {
+  const options = env["NODE_OPTIONS"] ?? "";
+  return options.includes('"') ? null : [...options.split(" ").filter((option) => option !== ""), ...execArgv];
+}
+
 /** The environment of the agent's own worker: preloads would run again there, this agent's included. */
 export function workerEnvironment(env: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
   return { ...env, NODE_OPTIONS: "", LEAK_AGENT_ENABLED: "0" };

@@ -90,6 +90,14 @@ export interface NativeAddon {
   readonly control: Int32Array;
   /** MemoryPressureNotification(kModerate), then kNone: starts a mark-compact. Load tests only. */
   requestMajorGc(): void;
+  /**
+   * Asks V8 to be told before it ends the process at the heap limit; the limit itself stays. To be called before anybody
+   * else does so (`v8.setHeapSnapshotNearHeapLimit`, another addon): V8 asks the last one only.
+   * @returns false when this process is watched already.
+   */
+  watchHeapLimit(): boolean;
+  /** What the addon then writes, with one `write`, to a file that is open for appending. */
+  setHeapLimitWord(file: number, word: Uint8Array): void;
   /** Median time of V8's own GetAllocationProfile alone, in nanoseconds, for benchmarks: builds and drops one profile. */
   benchmarkAllocationProfile(): number;
 }

@@ -144,7 +144,7 @@ export function headroomsOf(level: LevelReading | null): Headroom[] {
   if (level === null) return [];
   const heapBytes = level.fullestHeapBytes === undefined ? level.postGcHeapBytes : level.fullestHeapBytes;
   if (heapBytes === null) return [];
-  const limit = level.fullestHeapLimitBytes ?? level.heapLimitBytes;
+  const limit = level.fullestOldGenerationLimitBytes ?? level.fullestHeapLimitBytes ?? level.heapLimitBytes;
   const headrooms: Headroom[] = [{ limit: "heap", bytes: Math.max(0, USABLE_HEAP_SHARE * limit - heapBytes) }];
   if (level.cgroupBytes !== null && level.cgroupLimitBytes !== null)
     headrooms.push({ limit: "cgroup", bytes: Math.max(0, level.cgroupLimitBytes - level.cgroupBytes) });

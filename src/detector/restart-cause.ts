@@ -1,5 +1,7 @@
 /** Pure. Owns why a process life ended, from what it left on disk, and the words for it. What is not known is not said. */
+import { oldGenerationLimit } from "../model/heap-limit";
 import type { LastWord, LifeLevel, LifeOpening, OomKills } from "../model/life";
+import type { LevelReading } from "../model/observation";
 import { bytes, duration } from "./words";
 
 /** `killed`: nothing was said at the end, and nothing tells why. */
@@ -33,15 +35,6 @@ export interface NowFacts {
 
 /** A level this near to its limit speaks for a death by that limit. */
 const NEAR_LIMIT_RATIO = 0.9;
-/** What `heap_size_limit` adds to --max-old-space-size on 64-bit machines, by Node line; measured, the same at 128 and 4096. */
-const YOUNG_GENERATION_MIB: ReadonlyMap<string, number> = new Map([
-  ["20", 48],
-  ["22", 48],
-  ["24", 192],
-]);
-/** Node 26, and lines that came later. */
-const NEWEST_YOUNG_GENERATION_MIB = 96;
-
 export function lifeEndOf(life: EndedLife, now: NowFacts): LifeEnd {
   const { opening, lastWord, renewedMillis } = life;
   const aliveMillis = Math.max(
@@ -76,9 +69,9 @@ export function lifeEndLine({ opening }: Pick<EndedLife, "opening">, end: LifeEn
   return `process ${opening.processId} (${build}, ran for ${duration(end.aliveMillis / 1_000)}) ${end.text}`;
 }
 
-function heapLimit({ level }: EndedLife): string {
-  const limitBytes = level?.level?.heapLimitBytes ?? null;
-  return limitBytes === null ? "" : ` (${bytes(limitBytes)})`;
+function heapLimit({ level, opening }: EndedLife): string {
+  const reading = level?.level ?? null;
+  return reading === null ? "" : ` (${bytes(limitOf(reading, opening))})`;
 }
 
 /** Other processes of the container may have been the victim: the words say what was counted, not who. */
@@ -92,17 +85,16 @@ function newKills({ level }: EndedLife, { oomKills }: NowFacts): string | null {
 }
 
 /** V8 dies when the old generation is full; what it calls its limit includes the young one. */
-function oldGenerationLimit(heapLimitBytes: number, nodeVersion: string): number {
-  const line = nodeVersion.split(".")[0] ?? "";
-  const youngBytes = (YOUNG_GENERATION_MIB.get(line) ?? NEWEST_YOUNG_GENERATION_MIB) * 1024 * 1024;
-  return heapLimitBytes > youngBytes ? heapLimitBytes - youngBytes : heapLimitBytes / 2;
+function limitOf(level: LevelReading, { nodeVersion }: LifeOpening): number {
+  return level.fullestOldGenerationLimitBytes ?? oldGenerationLimit(level.heapLimitBytes, nodeVersion);
 }
 
 function unsaid(life: EndedLife): Pick<LifeEnd, "likely" | "text"> {
   const level = life.level?.level ?? null;
   const killed = "ended without a word, as by SIGKILL";
   if (level === null) return { likely: null, text: killed };
-  const { cgroupBytes, cgroupLimitBytes, postGcHeapBytes, heapLimitBytes } = level;
+  const { cgroupBytes, cgroupLimitBytes, postGcHeapBytes } = level;
+  const heapLimitBytes = limitOf(level, life.opening);
   if (cgroupBytes !== null && cgroupLimitBytes !== null && cgroupBytes >= NEAR_LIMIT_RATIO * cgroupLimitBytes) {
     const used = `${bytes(cgroupBytes)} of ${bytes(cgroupLimitBytes)}`;
     return {
@@ -110,10 +102,7 @@ function unsaid(life: EndedLife): Pick<LifeEnd, "likely" | "text"> {
       text: `${killed}; its container used ${used}: likely the kernel's out-of-memory kill`,
     };
   }
-  if (
-    postGcHeapBytes !== null &&
-    postGcHeapBytes >= NEAR_LIMIT_RATIO * oldGenerationLimit(heapLimitBytes, life.opening.nodeVersion)
-  ) {
+  if (postGcHeapBytes !== null && postGcHeapBytes >= NEAR_LIMIT_RATIO * heapLimitBytes) {
     const used = `${bytes(postGcHeapBytes)} of ${bytes(heapLimitBytes)}`;
     return { likely: "heap-limit", text: `${killed}; its heap held ${used}: likely V8's heap limit` };
   }

@@ -88,6 +88,8 @@ export interface GcReading {
 export interface MemoryReading {
   readonly heapUsedBytes: number;
   readonly heapLimitBytes: number;
+  /** The part of it that V8 ends the process for; left out by older agents. */
+  readonly oldGenerationLimitBytes?: number;
   readonly externalBytes: number;
   readonly arrayBuffersBytes: number;
   readonly heapTotalBytes?: number;

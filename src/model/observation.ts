@@ -59,6 +59,8 @@ export interface LevelReading {
   /** Post-GC heap and limit of the thread that is nearest its own limit; left out by older agents. */
   readonly fullestHeapBytes?: number | null;
   readonly fullestHeapLimitBytes?: number;
+  /** The part of it that V8 ends the process for. */
+  readonly fullestOldGenerationLimitBytes?: number;
   /** Part of the heap that the agent's own records and contexts take, estimated from samples; 0 without labels. */
   readonly agentBytes?: number;
   /** Part of `externalBytes`. */

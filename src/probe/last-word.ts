@@ -1,20 +1,27 @@
 /**
- * Runs on the service's main thread. Owns the last word of the process: one record, written when Node says that it exits.
- * Must not throw, wait, or keep the process alive.
+ * Runs on the service's main thread. Owns the last word of the process: one record, written when Node says that it exits,
+ * or by the addon when the heap is full and no JavaScript runs any more. Must not throw, wait, or keep the process alive.
  */
 import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { framed } from "../model/framed-records";
 import type { LastWord } from "../model/life";
+import type { NativeAddon } from "../native";
+
+const HEAP_LIMIT: LastWord = { type: "heap-limit" };
 
 export class LastWordWriter {
   #descriptor = -1;
   #isFollowed = false;
+
+  /** @param heapLimit the addon that watches the heap limit; null: nobody does. */
+  constructor(private readonly heapLimit: Pick<NativeAddon, "setHeapLimitWord"> | null) {}
 
   /** @param endFile made by the agent's worker, which has checked the folder. */
   follow(endFile: string): void {
     const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW;
     const before = this.#descriptor;
     this.#descriptor = openSync(endFile, flags);
+    this.heapLimit?.setHeapLimitWord(this.#descriptor, Buffer.from(framed(HEAP_LIMIT)));
     if (before >= 0) closeSync(before);
     if (this.#isFollowed) return;
     this.#isFollowed = true;

@@ -6,10 +6,11 @@
 import { performance } from "node:perf_hooks";
 import * as workerThreads from "node:worker_threads";
 import { getEnvironmentData, isMainThread, setEnvironmentData, threadId, type Worker } from "node:worker_threads";
-import { type Configuration, exportedSignals, type Settings } from "../config";
+import { type Configuration, exportedSignals, nodeArguments, type Settings } from "../config";
 import type { ErrorCode } from "../errors";
 import type { GovernorReading } from "../model/cost";
 import type { ProbeHello, ProbeMessage, ProbeNotice, WorkerRequest } from "../model/messages";
+import { loadNative, type NativeAddon } from "../native";
 import { AgentWorker, RemoteWorker, type ReportSink, type SinkListener } from "./agent-worker";
 import { NoLabels } from "./boundaries";
 import { birthWindowMillis } from "./capture-schedule";
@@ -17,6 +18,7 @@ import { followClientSockets, followLoadedPools, leaveClientSockets } from "./cl
 import type { SamplingEngine } from "./engine";
 import { selectEngine } from "./engine-choice";
 import { followFastify, followLoadedFrameworks, RouteNames } from "./frameworks";
+import { isFirstPreload } from "./heap-limit-watch";
 import { HookErrors } from "./hook-errors";
 import { type Attribution, HttpRequests } from "./http-requests";
 import { chooseLabels } from "./label-choice";
@@ -56,7 +58,7 @@ export class Probe {
   readonly #startMillis = Date.now();
   readonly #errors = new HookErrors((level, code, message) => this.#notify(level, code, message));
   readonly #pendingNotices: ProbeNotice[] = [];
-  readonly #lastWord = new LastWordWriter();
+  readonly #lastWord: LastWordWriter;
   readonly #engine: SamplingEngine | null;
   readonly #attribution: Attribution;
   readonly #sampling: Sampling | null;
@@ -77,6 +79,7 @@ export class Probe {
     this.#engine = choice.ok ? choice.engine : null;
     if (!choice.ok) this.#notify("warn", "ERR_LEAK_AGENT_ENGINE", `no sampling engine works here: ${choice.reason}`);
     else if (choice.note !== "") this.#labelsReason = choice.note;
+    this.#lastWord = new LastWordWriter(this.#watchHeapLimit());
     this.#attribution = this.#prepareAttribution();
     this.#messages = this.#followMessages();
     this.#sampling = this.#startSampling();
@@ -335,6 +338,13 @@ export class Probe {
     if (request.type === "ready" && request.usage !== undefined) this.#sampling?.workerUsed(request.usage);
     if (request.type === "enabled") this.#sampling?.setEnabled(request.enabled);
     if (request.type === "life" && isMainThread) this.#keepLastWord(request.endFile);
+  }
+
+  /** A worker thread's limit ends that thread alone. */
+  #watchHeapLimit(): NativeAddon | null {
+    if (!isMainThread || this.#engine?.name !== "native" || !isFirstPreload(nodeArguments())) return null;
+    const native = loadNative();
+    return native.ok && native.addon.watchHeapLimit() ? native.addon : null;
   }
 
   #keepLastWord(endFile: string): void {

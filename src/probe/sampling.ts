@@ -4,11 +4,10 @@
  */
 import { AsyncResource } from "node:async_hooks";
 import { performance } from "node:perf_hooks";
-import { getHeapStatistics } from "node:v8";
 import { isMainThread, threadId } from "node:worker_threads";
 import type { Settings } from "../config";
 import type { BudgetName, GovernorReading, SkipReason, WorkerUsage } from "../model/cost";
-import type { MemoryReading, ProbeReport } from "../model/messages";
+import type { ProbeReport } from "../model/messages";
 import { OWNER_AGENT, OWNER_STARTUP } from "../model/owner";
 import { CONTROL_RING_OVERFLOWS } from "../native";
 import type { ReportSink } from "./agent-worker";
@@ -21,15 +20,13 @@ import { Governor } from "./governor";
 import type { HookErrors, Notify } from "./hook-errors";
 import type { Attribution } from "./http-requests";
 import { START_INTERVAL_BYTES } from "./interval-choice";
+import { readMemory } from "./memory-reading";
 import { OWNER_LEDGER_BYTES } from "./owner-ledger";
 import { ROW_BYTES, RowQueue } from "./row-queue";
 import type { SharedWords } from "./shared-words";
 
 const STACK_DEPTH = 64;
 const MAX_WINDOWS = 1_024;
-/** Between two counts of loaded modules: less in a load test. */
-const MODULE_COUNT_MILLIS = 10_000;
-const MODULE_COUNTS_PER_HORIZON = 60;
 const MAX_REQUEST_ROWS = 4_096;
 const QUEUE_BYTES = OWNER_LEDGER_BYTES + (MAX_WINDOWS + MAX_REQUEST_ROWS) * ROW_BYTES;
 const FOREIGN_FIX =
@@ -400,29 +397,4 @@ function excess(budget: BudgetName, settings: Settings): string {
     case "memory":
       return `the agent uses more than ${Math.round(settings.memoryBudgetBytes / 2 ** 20)} MB (LEAK_AGENT_MEMORY_BUDGET_MB)`;
   }
-}
-
-function readMemory(horizonMillis: number): MemoryReading {
-  const usage = process.memoryUsage();
-  return {
-    heapUsedBytes: usage.heapUsed,
-    heapLimitBytes: getHeapStatistics().heap_size_limit,
-    externalBytes: usage.external,
-    arrayBuffersBytes: usage.arrayBuffers,
-    heapTotalBytes: usage.heapTotal,
-    moduleCount: countModules(Math.min(MODULE_COUNT_MILLIS, horizonMillis / MODULE_COUNTS_PER_HORIZON)),
-  };
-}
-
-let moduleCount = 0;
-let modulesDueMillis = 0;
-
-/** 3,000 modules took 0.7 ms: counted now and then. */
-function countModules(spacingMillis: number): number {
-  const now = Date.now();
-  if (now >= modulesDueMillis) {
-    moduleCount = Object.keys(require.cache).length;
-    modulesDueMillis = now + spacingMillis;
-  }
-  return moduleCount;
 }

@@ -64,6 +64,7 @@ export class LevelReader {
       cgroupLimitBytes: container?.limitBytes ?? null,
       fullestHeapBytes: fullest.postMajorHeapBytes === 0 ? null : fullest.postMajorHeapBytes,
       fullestHeapLimitBytes: fullest.memory.heapLimitBytes,
+      fullestOldGenerationLimitBytes: limitOf(fullest),
       arrayBuffersBytes: sums.arrayBuffers,
       heapTotalBytes: sums.heapTotal === 0 ? null : sums.heapTotal,
       moduleCount: sums.modules === 0 ? null : sums.modules,
@@ -74,7 +75,7 @@ export class LevelReader {
   /** Each thread has a heap and a limit of its own: the one that is nearest its limit counts. */
   private fullestThread(): ThreadLevel | null {
     let fullest: ThreadLevel | null = null;
-    const share = (level: ThreadLevel): number => level.postMajorHeapBytes / Math.max(1, level.memory.heapLimitBytes);
+    const share = (level: ThreadLevel): number => level.postMajorHeapBytes / Math.max(1, limitOf(level));
     for (const level of this.threads.values()) {
       if (fullest === null || share(level) > share(fullest)) fullest = level;
     }
@@ -94,4 +95,8 @@ export class LevelReader {
     this.openFilesDueMillis = now + Math.max(OPEN_FILES_MILLIS, OPEN_FILES_SHARE * tookMillis);
     return this.openFileCount;
   }
+}
+
+function limitOf({ memory }: ThreadLevel): number {
+  return memory.oldGenerationLimitBytes ?? memory.heapLimitBytes;
 }

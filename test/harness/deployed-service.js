@@ -8,17 +8,21 @@ const APP = join(APPS, "deployed-service.js");
 const DEADLINE_MILLIS = 150_000;
 
 /** Machines that are busy with other tests make slow captures: they must not be held back here. */
-function live(folder, { build = "one", horizon = "10s", env = {}, args = [] } = {}) {
+function environment(folder, { build = "one", horizon = "10s", env = {} } = {}) {
+  return {
+    LEAK_AGENT_DIR: folder,
+    LEAK_AGENT_HORIZON: horizon,
+    LEAK_AGENT_SAMPLING_INTERVAL: "16385",
+    LEAK_AGENT_PAUSE_BUDGET_MS: "1000",
+    LEAK_AGENT_BUILD_ID: build,
+    ...env,
+  };
+}
+
+function live(folder, { args = [], ...options } = {}) {
   return new Service(["-r", PRELOAD, ...args, APP], {
     deadlineMillis: DEADLINE_MILLIS,
-    env: {
-      LEAK_AGENT_DIR: folder,
-      LEAK_AGENT_HORIZON: horizon,
-      LEAK_AGENT_SAMPLING_INTERVAL: "16385",
-      LEAK_AGENT_PAUSE_BUDGET_MS: "1000",
-      LEAK_AGENT_BUILD_ID: build,
-      ...env,
-    },
+    env: environment(folder, options),
   });
 }
 
@@ -27,4 +31,4 @@ function findings(folder) {
   return existsSync(file) ? jsonLines(file) : [];
 }
 
-module.exports = { live, findings };
+module.exports = { APP, environment, findings, live };

@@ -26,8 +26,15 @@ const ENDS = [
   {
     title: "V8's heap limit",
     args: ["--max-old-space-size=128"],
+    env: { BALLAST_MB: "108", LEAK_COUNT: "200" },
+    end: () => {}, // It fills its heap by itself.
+    words: /died at V8's heap limit \(\d+ MiB\): JavaScript heap out of memory$/,
+  },
+  {
+    title: "V8's heap limit, of which the agent was not told",
+    args: ["--max-old-space-size=128", "--heapsnapshot-near-heap-limit=0"],
     env: { BALLAST_MB: "108" },
-    end: () => {}, // It fills its heap by itself, slowly enough to be seen on its last megabyte.
+    end: () => {}, // Slowly enough to be seen on its last megabyte.
     words: /its heap held .*: likely V8's heap limit$/,
   },
 ];

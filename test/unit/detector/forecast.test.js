@@ -129,6 +129,24 @@ test("a thread's own heap limit counts, not the sum of all threads against the m
   assert.ok(Math.abs(forecast.hoursP50 - 262) < 5, `${forecast.hoursP50} h`);
 });
 
+test("the room ends where the old generation does: --max-old-space-size=512 on Node 24", () => {
+  const history = new LevelHistory();
+  for (let hour = 0; hour <= 40; hour++) {
+    history.add(hour * HOUR, {
+      postGcHeapBytes: (50 + 10 * hour) * MB,
+      heapLimitBytes: 704 * MB,
+      fullestHeapLimitBytes: 704 * MB,
+      fullestOldGenerationLimitBytes: 512 * MB,
+      externalBytes: 0,
+      rssBytes: 0,
+      cgroupBytes: null,
+      cgroupLimitBytes: null,
+    });
+  }
+  assert.equal(forecastLevel(history, 0).headroomBytes, Math.round((0.9 * 512 - 450) * MB));
+  assert.equal(isReachedSoon(history, 0, 40 * HOUR, HORIZON), true);
+});
+
 test("one look neither wakes nor calms anybody", () => {
   const urgency = new Urgency(HORIZON);
   const steady = levels(48, (hour) => 100 + 12 * hour);

@@ -16,7 +16,7 @@ function life({ level = {}, oomKills = null, lastWord = null, bootId = "b", node
       oomKills,
       level: {
         postGcHeapBytes: 10 * MEGABYTE,
-        heapLimitBytes: 100 * MEGABYTE,
+        heapLimitBytes: 148 * MEGABYTE, // --max-old-space-size=100 on Node 20.
         externalBytes: 0,
         rssBytes: 0,
         cgroupBytes: null,
@@ -80,6 +80,8 @@ describe("why a life ended", () => {
       };
       assert.deepEqual([likely(118), likely(112)], ["heap-limit", null], nodeVersion);
     }
+    const told = { postGcHeapBytes: 95 * MEGABYTE, fullestOldGenerationLimitBytes: 130 * MEGABYTE };
+    assert.equal(lifeEndOf(life({ level: told }), NOW).likely, null, "what the thread has told is not guessed");
     const far = lifeEndOf(life(), NOW);
     assert.deepEqual([far.cause, far.likely], ["killed", null]);
     assert.match(far.text, /its heap held 10.0 MiB of 100 MiB/);

@@ -91,6 +91,19 @@ describe("the level of the process", () => {
     assert.equal(level.read(0, GC, MEMORY).postGcHeapBytes, 10);
   });
 
+  it("has the limit of the thread that is nearest its own, as that thread tells it", () => {
+    const level = machine({});
+    level.read(0, GC, { ...MEMORY, oldGenerationLimitBytes: 900 });
+    const thread = { ...MEMORY, heapLimitBytes: 60, oldGenerationLimitBytes: 32 };
+    const both = level.read(3, { postMajorHeapBytes: 30 }, thread);
+    assert.deepEqual(
+      [both.fullestHeapBytes, both.fullestHeapLimitBytes, both.fullestOldGenerationLimitBytes],
+      [30, 60, 32],
+    );
+    level.forgetThread(3);
+    assert.equal(level.read(0, GC, { ...MEMORY, oldGenerationLimitBytes: 900 }).fullestOldGenerationLimitBytes, 900);
+  });
+
   it("is unknown before the first mark-compact", () => {
     assert.equal(machine({}).read(0, { postMajorHeapBytes: 0 }, MEMORY).postGcHeapBytes, null);
   });
