@@ -343,8 +343,13 @@ export class Probe {
   /** A worker thread's limit ends that thread alone. */
   #watchHeapLimit(): NativeAddon | null {
     if (!isMainThread || this.#engine?.name !== "native" || !isFirstPreload(nodeArguments())) return null;
-    const native = loadNative();
-    return native.ok && native.addon.watchHeapLimit() ? native.addon : null;
+    try {
+      const native = loadNative();
+      return native.ok && native.addon.watchHeapLimit() ? native.addon : null;
+    } catch {
+      this.#errors.count++; // An addon that was built before this function was: everything else works.
+      return null;
+    }
   }
 
   #keepLastWord(endFile: string): void {
