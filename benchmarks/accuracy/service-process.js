@@ -114,14 +114,24 @@ function answers(port) {
   });
 }
 
+/** Below the ports that systems give to outgoing connections: what stops and starts again must find its port free. */
+const LOWEST_PORT = 12_000;
+const PORT_COUNT = 18_000;
+
 /** @returns {Promise<number>} a port of 127.0.0.1 that nobody listened on a moment ago */
 async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
+  for (;;) {
+    const port = LOWEST_PORT + Math.floor(Math.random() * PORT_COUNT);
+    if (await isFree(port)) return port;
+  }
+}
+
+function isFree(port) {
+  return new Promise((resolve) => {
+    const server = net.createServer();
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
 }
 
 module.exports = { ServiceProcess, freePort };
