@@ -27,6 +27,12 @@ const MINIMUM_SURVIVORS = 20;
  * warm-up left; a structure that fills 95 % within each life is at 0.22.
  */
 const WHOLE_LIFE_RATIO = 0.5;
+/**
+ * And the earlier half over the later one. A leak still holds what it kept early; a structure whose entries go within the
+ * life holds only its newest, and is near 0 even where its later half is too short to see them go. A leak whose rate climbs
+ * evenly from nothing is at 1/3.
+ */
+const STILL_HELD_RATIO = 0.25;
 /** A structure that was full once must be outgrown by this factor before it is anything else. */
 const OUTGROWN_RATIO = 1.25;
 /** The single life's judgement and this one are two looks at one budget. */
@@ -107,6 +113,7 @@ export function acrossLives(
       lowerRatio(q2 + q3, q0 + q1, 1) >= STEADY_RATIO_LOW &&
       (evidence.minQuarterRatio ?? 0) >= QUARTER_RATIO &&
       (evidence.wholeLifeRatio ?? 0) >= WHOLE_LIFE_RATIO &&
+      stillHeldRatio(evidence) >= STILL_HELD_RATIO &&
       current.series.matureBytes > OUTGROWN_RATIO * Math.max(0, ...past.map(({ series }) => knownPlateau(series))),
   };
 }
@@ -120,6 +127,7 @@ export function alternativesAcrossLives(evidence: EvidenceAcrossLives, horizonMi
     ["short burst or batch", "heldSeconds", heldMillis / 1_000, horizonMillis / 1_000],
     ["warm-up or a one-off", "minQuarterRatio", minQuarterRatio ?? 0, QUARTER_RATIO],
     ["a structure that fills in each life", "wholeLifeRatio", evidence.wholeLifeRatio ?? 0, WHOLE_LIFE_RATIO],
+    ["a structure whose entries go within each life", "stillHeldRatio", stillHeldRatio(evidence), STILL_HELD_RATIO],
     ["a structure that is filling up", "halfRatio", Math.min(halfRatio ?? 0, Number.MAX_SAFE_INTEGER), HALF_RATIO],
   ];
   return rows.map(([name, statistic, value, bound]) => ({ name, statistic, value, bound, rejected: value >= bound }));
@@ -161,6 +169,11 @@ function wholeLifeRatioOf(past: readonly SiteLife[]): number | null {
   const later = sum(past, ({ series }) => series.bytes);
   const held = sum(past, ({ series }) => series.matureBytes);
   return held === 0 ? null : later / Math.max(held - later, Number.EPSILON * held);
+}
+
+/** Bytes held at the end of earlier lives: born in the earlier half of the life over the later one. */
+function stillHeldRatio({ wholeLifeRatio }: Pick<EvidenceAcrossLives, "wholeLifeRatio">): number {
+  return wholeLifeRatio === null ? 0 : Math.min(1 / wholeLifeRatio, Number.MAX_SAFE_INTEGER);
 }
 
 function agrees({ matured, freed }: LifeSeries): boolean {

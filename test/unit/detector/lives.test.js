@@ -77,6 +77,34 @@ describe("lives that are too short alone", () => {
     assert.ok(Math.abs(wholeLifeRatio - 0.45 / 0.55) < 1e-9, "the current life has not ended");
   });
 
+  it("do not speak of a structure that holds only its newest: what a life kept early is gone at its end", () => {
+    // Entries are kept for six hours; the later half of the requests comes in the last seven, too short to see most of them go.
+    const evening = (day) => {
+      const { series, ...span } = life(24 * day, 24, {
+        matured: 19,
+        freed: 2,
+        residenceMillis: 6.2 * HOUR,
+        bytes: 0.93e6,
+      });
+      return { ...span, series: { ...series, startMillis: series.endMillis - 7 * HOUR } };
+    };
+    const lives = Array.from({ length: 8 }, (_, day) => evening(day));
+    const evidence = judge(lives);
+    assert.ok(evidence.lnE > evidence.lnThreshold);
+    assert.deepEqual([evidence.agreeingLives, evidence.censoredLives], [8, 0]);
+    assert.equal(evidence.supportsLeak, false);
+    const open = alternativesAcrossLives(evidence, HORIZON).filter(({ rejected }) => !rejected);
+    assert.deepEqual(
+      open.map(({ statistic }) => statistic),
+      ["stillHeldRatio"],
+    );
+  });
+
+  it("speak of a leak whose rate climbs within each life, and of one that began in the course of a life", () => {
+    assert.equal(judge(nightly(4, { bytes: 0.75e6 })).supportsLeak, true);
+    assert.equal(judge([life(0, 24, { bytes: 1e6 }), ...nightly(5).slice(1)]).supportsLeak, true);
+  });
+
   it("do not speak where few survivors leave open whether growth has halved", () => {
     const few = { quarters: [2, 2, 2, 1.5] };
     assert.equal(judge(nightly(3, few)).supportsLeak, false);
