@@ -131,7 +131,7 @@ function plainParts(parts) {
 
 function serviceTable(run) {
   const { saturationPerSecond, startIntervalBytes, intervalBytes, labels, captures, capturePairs } = run;
-  const { hasChosen } = run;
+  const { hasChosen, steady } = run;
   return {
     saturationPerSecond,
     startIntervalBytes,
@@ -140,6 +140,7 @@ function serviceTable(run) {
     labels,
     captures,
     treeNodes: capturePairs.treeNodes,
+    steady: steady?.seconds.map(({ tickMicros, workerMicros }) => ({ tickMicros, workerMicros })) ?? null,
   };
 }
 

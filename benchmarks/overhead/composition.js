@@ -114,7 +114,7 @@ function sumOf(captures) {
 }
 
 /** What the agent does between captures, and what one capture brings: main thread and worker, in microseconds. */
-function steadyParts({ seconds, captures, capturePairs }) {
+function steadyParts({ steady: { seconds, captures }, capturePairs }) {
   const isAfterCapture = (second) =>
     captures.some(({ atMillis }) => atMillis > second.atMillis - AFTER_CAPTURE_MILLIS && atMillis <= second.atMillis);
   const quiet = seconds.filter((second) => !isAfterCapture(second));

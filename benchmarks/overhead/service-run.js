@@ -16,6 +16,7 @@ const CHOICE_DEADLINE_MILLIS = 100_000;
 /** The first seconds are start-up: code is compiled, and captures come at 1, 2, 4 s. */
 const FACTS_FROM_MILLIS = 20_000;
 const REGROW_MILLIS = 15_000;
+const STEADY_SECONDS = 90;
 /** So many samples that their cost stands out from the noise: some dozen a request. */
 const DENSE_INTERVAL_BYTES = 2_047;
 
@@ -40,10 +41,11 @@ async function runService(variant, { rounds, utilisation, design, cpu = null, pr
     const facts = await defaultLife(service, load, progress);
     // The choice has restarted the sampler: its tree grows again.
     await delay(REGROW_MILLIS);
+    const steady = design === "components" ? await steadyLife(service, load, progress) : null;
     const pairs = await service.ask("capturePairs", { count: 60 });
     const chosen = STATES[design](facts.intervalBytes);
     const blocks = await runBlocks(service, load, chosen, rounds, (text) => progress(`${variant}: ${text}`));
-    return { variant, utilisation, saturationPerSecond: saturation, ...facts, capturePairs: pairs, blocks };
+    return { variant, utilisation, saturationPerSecond: saturation, ...facts, steady, capturePairs: pairs, blocks };
   } finally {
     load.stop();
     await service.stop();
@@ -92,6 +94,21 @@ async function defaultLife(service, load, progress) {
     captures: last.captures,
     hasChosen: last.status.samplingIntervalBytes !== first.status.samplingIntervalBytes,
   };
+}
+
+/** With the interval it has chosen: what the agent does most of its life. */
+async function steadyLife(service, load, progress) {
+  const seconds = [];
+  let last = await service.ask("read");
+  for (let second = 0; second < STEADY_SECONDS; second++) {
+    progress(`steady life, ${second} s`);
+    await delay(1_000);
+    load.check();
+    const now = await service.ask("read");
+    seconds.push(secondOf(last, now));
+    last = now;
+  }
+  return { seconds, captures: last.captures };
 }
 
 function secondOf(before, after) {

@@ -26,12 +26,14 @@ function block(mainMicros, samplesPerRequest) {
 function measurements(changes = {}) {
   const series = (value) => Array.from({ length: 40 }, (_, i) => wobble(value, i));
   const second = { served: 500, workerMicros: 300, tickMicros: 100, processMicros: 250_000, mainMicros: 250_000 };
+  const seconds = Array.from({ length: 30 }, (_, i) => ({ ...second, atMillis: (i + 1) * 1_000 }));
   return {
     run: {
       variant: "express",
       labels: "interpose",
       utilisation: 0.6,
-      seconds: Array.from({ length: 30 }, (_, i) => ({ ...second, atMillis: (i + 1) * 1_000 })),
+      seconds,
+      steady: { seconds, captures: [{ atMillis: 0 }] },
       captures: [0, 1, 2, 4, 8, 16].map((s) => ({ atMillis: s * 1_000, millis: 1, cpuMicros: 1_000 })),
       capturePairs: { rows: series(1).map((ours) => ({ ours, v8: ours / 1.1, v8Again: ours / 1.1 })), treeNodes: 900 },
       blocks: { off: block(500, 0), offAgain: block(500, 0), on: block(505, 1), bareDense: block(620, 30) },
@@ -112,11 +114,11 @@ test("where batches alternate in one process, a boundary costs what longer reque
 test("what a capture brings counts to the floor as often as captures come in the long run", () => {
   const measured = measurements();
   const isBurst = (second) => second.atMillis === 25_000;
-  const seconds = measured.run.seconds.map((second) =>
+  const seconds = measured.run.steady.seconds.map((second) =>
     isBurst(second) ? { ...second, workerMicros: 300 + 600_000 } : second,
   );
   const captures = [{ atMillis: 24_000, millis: 1, cpuMicros: 1_000 }];
-  const { rows } = budgetsOf({ ...measured, run: { ...measured.run, seconds, captures } });
+  const { rows } = budgetsOf({ ...measured, run: { ...measured.run, steady: { seconds, captures } } });
   const floor = rows.find(({ id }) => id === "floor/express");
   within(floor.estimate.value, (2_000 + 400 + 601_000 / 600) / 2_000, 0.01);
   assert.equal(floor.verdict, "not met");
