@@ -10,11 +10,12 @@ function lineOf(result) {
   return `Node ${result.machine.node.slice(1).split(".")[0]}`;
 }
 
-/** One cell: the verdict, the estimate and its interval; an A/A resolution where there is one. */
+/** One cell: the verdict, the estimate and its interval, and what the row adds in words. */
 function cell(row) {
   if (row === undefined) return "not run";
   const verdict = row.verdict === "met" ? "met" : `**${row.verdict}**`;
-  return `${verdict}: ${formatEstimate(row.estimate, row.unit)}`;
+  const note = row.note ? `; ${row.note}` : "";
+  return `${verdict}: ${formatEstimate(row.estimate, row.unit)}${note}`;
 }
 
 function resolutionOf(rows) {
