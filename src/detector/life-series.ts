@@ -40,6 +40,7 @@ export function lifeNumbers(
     startMillis,
     endMillis,
     exposure,
+    laterExposure: clock.at(nowMillis) - clock.at(startMillis),
     ...cohortsOf(samples, startMillis, endMillis),
     quarters: quartersOf(living, clock, startMillis, endMillis),
     bytes,

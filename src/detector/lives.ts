@@ -60,7 +60,7 @@ export interface EvidenceAcrossLives {
   readonly survivorCount: number;
   readonly halfRatio: number | null;
   readonly minQuarterRatio: number | null;
-  /** Bytes held at the end of earlier lives: born in the later half of the life over the earlier one. */
+  /** Bytes held at the end of earlier lives, per exposure: born in the later half of the life over the earlier one. */
   readonly wholeLifeRatio: number | null;
 }
 
@@ -164,11 +164,14 @@ function meanOf(members: readonly LifeSeries[]): LifeSeries {
   };
 }
 
-/** What one life saw of its later half cannot tell how much came before; the ends of several lives together can. */
+/**
+ * What one life saw of its later half cannot tell how much came before; the ends of several lives together can. The last
+ * births of a life cannot be judged: what the later half brought until then is taken up to its whole exposure.
+ */
 function wholeLifeRatioOf(past: readonly SiteLife[]): number | null {
-  const later = sum(past, ({ series }) => series.bytes);
-  const held = sum(past, ({ series }) => series.matureBytes);
-  return held === 0 ? null : later / Math.max(held - later, Number.EPSILON * held);
+  const later = sum(past, ({ series }) => (series.bytes * (series.laterExposure ?? series.exposure)) / series.exposure);
+  const earlier = sum(past, ({ series }) => series.matureBytes - series.bytes);
+  return later + earlier <= 0 ? null : later / Math.max(earlier, Number.EPSILON * later);
 }
 
 /** Bytes held at the end of earlier lives: born in the earlier half of the life over the later one. */

@@ -69,6 +69,8 @@ export interface LifeSeries {
   readonly endMillis: number;
   /** Requests in that time; hours for owners without requests. */
   readonly exposure: number;
+  /** The same until `timeMillis`, births that cannot be judged yet included: as much as before the start. Left out by older agents. */
+  readonly laterExposure?: number;
   /** Cohorts that matured, and mature cohorts that were freed, whenever born. */
   readonly matured: number;
   readonly freed: number;

@@ -17,6 +17,8 @@ function life(
     residenceMillis = null,
     matureBytes = 1e6,
     bytes = 0.45 * matureBytes,
+    exposure = 1_000,
+    laterExposure = exposure,
   } = {},
 ) {
   const startMillis = at * HOUR;
@@ -26,6 +28,8 @@ function life(
     startMillis: half,
     endMillis,
     timeMillis: endMillis,
+    exposure,
+    laterExposure,
     matured,
     freed,
     quarters,
@@ -75,6 +79,16 @@ describe("lives that are too short alone", () => {
     assert.equal(judge(nightly(4, { bytes: 0.35e6 })).supportsLeak, true);
     const { wholeLifeRatio } = judge([...nightly(2), life(48, 2, { bytes: 0 })]);
     assert.ok(Math.abs(wholeLifeRatio - 0.45 / 0.55) < 1e-9, "the current life has not ended");
+  });
+
+  it("are not held against a leak for births at their end that cannot be judged yet", () => {
+    // Two fifths of the later half are judged.
+    const cut = { exposure: 400, laterExposure: 1_000 };
+    const leak = judge(nightly(4, { ...cut, matureBytes: 0.7e6, bytes: 0.2e6 }));
+    assert.ok(Math.abs(leak.wholeLifeRatio - 1) < 1e-9);
+    assert.equal(leak.supportsLeak, true);
+    // Fills in each life: 0.22 of what the earlier half brought.
+    assert.equal(judge(nightly(4, { ...cut, matureBytes: 0.544e6, bytes: 0.044e6 })).supportsLeak, false);
   });
 
   it("do not speak of a structure that holds only its newest: what a life kept early is gone at its end", () => {
