@@ -33,10 +33,9 @@ export function inferOwner(
   const count = Math.floor(span / width);
   if (count < 1) return null;
   const survivors = new Array<number>(count).fill(0);
-  for (const sample of living) {
-    // A birth is dated to the end of its window.
-    const window = Math.ceil((sample.bornMillis - startMillis) / width) - 1;
-    if (window >= 0 && window < count) survivors[window] = (survivors[window] ?? 0) + sample.sizeBytes * sample.weight;
+  for (const { bornMillis, sizeBytes, weight } of living) {
+    const until = (bornMillis - startMillis) / width;
+    spread(survivors, until - memory.options.windowMillis / width, until, sizeBytes * weight);
   }
   const counts = new Map<number, number[]>();
   for (const [route, clock] of memory.routeClocks()) {
@@ -52,6 +51,17 @@ export function inferOwner(
   const own = counts.get(inference.inferred.route) ?? [];
   if (route === null) return null;
   return { route, inferred: inference.inferred, requests: own.reduce((sum, requests) => sum + requests, 0) };
+}
+
+/**
+ * A birth is dated to the end of its window, and requests are taken to come evenly within one: so are births, or the two
+ * would disagree about what lies on either side of an edge.
+ */
+function spread(windows: number[], from: number, until: number, bytes: number): void {
+  for (let window = Math.max(0, Math.floor(from)); window < Math.min(until, windows.length); window++) {
+    const share = (Math.min(until, window + 1) - Math.max(from, window)) / (until - from);
+    windows[window] = (windows[window] ?? 0) + share * bytes;
+  }
 }
 
 /** Bytes per request as the regression has them; the rest is as measured. */
