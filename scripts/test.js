@@ -71,7 +71,7 @@ function main() {
     console.error("no test file matches");
     process.exit(1);
   }
-  if (!values["no-build"]) run([join(ROOT, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.json"]);
+  if (!values["no-build"]) run(["scripts/build.js"]);
   run(["scripts/install-addon.js"]);
   const options = [
     `--test-concurrency=${CONCURRENCY}`,

@@ -34,6 +34,18 @@ test("the main thread loads the probe and @opentelemetry/api, nothing else", asy
   );
 });
 
+test("a start reads few files of the agent: what it needs is bundled", async () => {
+  const loaded = await loadedModules({});
+  assert.deepEqual(loaded.filter((file) => file.startsWith("dist/")).sort(), [
+    "dist/config.js",
+    "dist/native.js",
+    "dist/off-switch.js",
+    "dist/preload.js",
+    "dist/probe/probe.js",
+    "dist/probe/request-context.js",
+  ]);
+});
+
 for (const value of ["0", "false", " FALSE "]) {
   test(`switched off with ${JSON.stringify(value)}, nothing but the switch itself is loaded`, async () => {
     const loaded = await loadedModules({ LEAK_AGENT_ENABLED: value });
