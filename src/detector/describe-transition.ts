@@ -5,7 +5,7 @@ import type { DetectorMemory } from "./detector-memory";
 import { forecastLevel } from "./forecast";
 import { contrastRecord, growthRate, growthRecord } from "./growth";
 import { type Evaluation, type HypothesisContext, Look } from "./hypothesis";
-import { inferOwner, inferredGrowth } from "./infer-owner";
+import { type InferredOwner, inferOwner, inferredGrowth } from "./infer-owner";
 import { ladderAlternatives, ladderEvidence, ladderGrowth } from "./ladder-record";
 import { explainedBy, headroomOf, impactOf } from "./level-trend";
 import type { OwnerState, TrackedSite } from "./owner-state";
@@ -18,6 +18,7 @@ import { alternativesOf } from "./verdict";
 const MAX_PATH_FRAMES = 16;
 const SITE_FUNCTIONS = 3;
 const HOUR_MILLIS = 3_600_000;
+const INFERENCE_SHARE_OF_HORIZON = 1 / 4;
 
 /** What a site holds, and when it was born. */
 interface Holding {
@@ -56,7 +57,7 @@ export function describeTransition(
       ? growthRecord(growthRate(retained, exposure, sinceMillis, endMillis), retained, clock, sinceMillis, endMillis)
       : ladderGrowth(ladder, owner, nowMillis);
   // Whose it is may show in the requests that came while it grew.
-  const inferred = owner.hasRequests ? null : inferOwner(memory, living, owner.clock.originMillis(), endMillis);
+  const inferred = inferRouteOf(memory, owner, tracked, holding, nowMillis);
   const others = elsewhere(memory, owner, tracked, startMillis, endMillis);
   const contrast = contrastRecord({
     samples: living,
@@ -122,6 +123,31 @@ export function describeTransition(
     threadId: living[0]?.thread ?? 0,
     requestedGcCount: memory.requestedGcCount,
   };
+}
+
+/** A site that stands without a route: whether one shows by now. A standing verdict is looked at again this often. */
+export function routeHasShown(
+  memory: DetectorMemory,
+  owner: OwnerState,
+  tracked: TrackedSite,
+  nowMillis: number,
+): boolean {
+  if (owner.hasRequests || tracked.inferred !== null) return false;
+  if (nowMillis - tracked.inferredAtMillis < INFERENCE_SHARE_OF_HORIZON * memory.options.horizonMillis) return false;
+  return inferRouteOf(memory, owner, tracked, holdingOf(memory, owner, tracked, nowMillis), nowMillis) !== null;
+}
+
+function inferRouteOf(
+  memory: DetectorMemory,
+  owner: OwnerState,
+  tracked: TrackedSite,
+  { living, endMillis }: Holding,
+  nowMillis: number,
+): InferredOwner | null {
+  if (owner.hasRequests) return null;
+  tracked.inferredAtMillis = nowMillis;
+  tracked.inferred = inferOwner(memory, living, owner.clock.originMillis(), endMillis) ?? tracked.inferred;
+  return tracked.inferred;
 }
 
 function holdingOf(memory: DetectorMemory, owner: OwnerState, tracked: TrackedSite, nowMillis: number): Holding {

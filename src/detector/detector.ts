@@ -4,7 +4,7 @@
  */
 import type { VerdictName } from "../model/finding";
 import type { Observation } from "../model/observation";
-import { describeTransition } from "./describe-transition";
+import { describeTransition, routeHasShown } from "./describe-transition";
 import { DetectorMemory, type DetectorOptions } from "./detector-memory";
 import { halfExposureMillis } from "./exposure";
 import { type Evaluation, forOrder, Look } from "./hypothesis";
@@ -193,18 +193,33 @@ export class Detector {
     }
     for (const tracked of mostSurvivorsFirst(owner)) {
       const next = this.nextVerdict(owner, tracked, current, now);
-      if (next === null || next === tracked.verdict) continue;
+      if (next === null || next === tracked.verdict) {
+        if (isStanding(tracked.verdict) && routeHasShown(this.memory, owner, tracked, now)) {
+          this.tell(owner, tracked, tracked.verdict, now, transitions);
+        }
+        continue;
+      }
       if (owner === this.memory.pool.owner && this.waitsForARoute(owner, tracked)) continue;
       if (!isStanding(tracked.verdict) && isStanding(next)) {
         if (this.mergesIntoAnother(owner, tracked) || this.waitsForAnother(owner, tracked, now)) continue;
         if (this.waitsForOwnCode(owner, tracked, now)) continue;
       }
-      tracked.previousVerdict = tracked.sequence === 0 ? null : tracked.verdict;
-      tracked.verdict = next;
-      tracked.sequence++;
-      const transition = describeTransition(this.memory, owner, tracked, now, this.hypothesisCount);
-      if (transition !== null) transitions.push(transition);
+      this.tell(owner, tracked, next, now, transitions);
     }
+  }
+
+  private tell(
+    owner: OwnerState,
+    tracked: TrackedSite,
+    verdict: VerdictName,
+    now: number,
+    transitions: Transition[],
+  ): void {
+    tracked.previousVerdict = tracked.sequence === 0 ? null : tracked.verdict;
+    tracked.verdict = verdict;
+    tracked.sequence++;
+    const transition = describeTransition(this.memory, owner, tracked, now, this.hypothesisCount);
+    if (transition !== null) transitions.push(transition);
   }
 
   /** V8 may inline a function while it is followed: its evidence then lies with its caller, its name stays. */
@@ -410,6 +425,8 @@ function newSite(frame: number, namedFrame: number, now: number): TrackedSite {
     readySinceMillis: null,
     ladder: null,
     ladderSinceMillis: now,
+    inferred: null,
+    inferredAtMillis: now,
     mergedInto: null,
   };
 }

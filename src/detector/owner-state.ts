@@ -2,6 +2,7 @@
 import type { VerdictName } from "../model/finding";
 import type { Clock } from "./exposure";
 import type { Evaluation } from "./hypothesis";
+import type { InferredOwner } from "./infer-owner";
 import type { LadderReading } from "./ladder";
 import { isRefuted } from "./verdict";
 
@@ -26,6 +27,9 @@ export interface TrackedSite {
   /** The container that grows there, as of the latest look; null where none does. */
   ladder: LadderReading | null;
   ladderSinceMillis: number;
+  /** The route found by regression, for owners without requests: once told it stays, whatever later mixes of requests can tell. */
+  inferred: InferredOwner | null;
+  inferredAtMillis: number;
   /** Lives on as another route of this owner's finding (same site). */
   mergedInto: string | null;
 }

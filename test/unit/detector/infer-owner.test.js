@@ -22,11 +22,12 @@ const CONTEXT = {
 };
 
 /** The stream of test/unit/detector/stream.js as an agent without labels sees it, with a second route of its own rhythm. */
-function* unlabelled(requestsPerSecond, otherPerSecond) {
+function* unlabelled(requestsPerSecond, otherPerSecond, more = {}) {
   const rnd = random(7);
   for (const observation of observations({
     lifeSeconds: () => Number.POSITIVE_INFINITY,
     seconds: 200,
+    ...more,
     samplesPerSecond: 8,
     requestsPerSecond,
   })) {
@@ -71,4 +72,37 @@ test("without labels and at a constant mix the route stays unknown", () => {
   assert.equal(leak.route.name, "(unattributed)");
   assert.equal(leak.agent.attribution, "none");
   assert.equal(leak.growth.bytesPerRequest, null);
+});
+
+test("a leak that was told without a route is told again when its route shows", () => {
+  const from = (start, rate) => (t) => (t < start ? 50 : rate(t));
+  const { findings } = leakOf(unlabelled(from(150, wave(50, 17)), from(150, wave(40, 11)), { seconds: 500 }));
+  const told = findings.filter(({ verdict }) => verdict === "leak");
+  assert.deepEqual(
+    told.map(({ route, agent, previousVerdict }) => [route.name, agent.attribution, previousVerdict]),
+    [
+      ["(unattributed)", "none", "watch"],
+      ["GET /leak/:id", "inferred", "leak"],
+    ],
+  );
+  assert.equal(told[1].sequence, told[0].sequence + 1);
+  assert.equal(told[1].id, told[0].id);
+});
+
+test("a route that was told stays, when the growth ends and the mix cannot tell any more", () => {
+  const until = (end, rate) => (t) => (t < end ? rate(t) : 50);
+  const stream = unlabelled(until(200, wave(50, 17)), until(200, wave(40, 11)), {
+    seconds: 500,
+    lifeSeconds: (born) => 300 - born,
+  });
+  const { findings } = leakOf(stream);
+  const told = findings.filter(({ site, verdict }) => site.function === "remember" && verdict !== "watch");
+  assert.deepEqual(
+    told.map(({ verdict, route }) => [verdict, route.name]),
+    [
+      ["saturating", "GET /leak/:id"],
+      ["leak", "GET /leak/:id"],
+      ["retracted", "GET /leak/:id"],
+    ],
+  );
 });
