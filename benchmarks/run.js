@@ -1,15 +1,16 @@
 /**
- * `npm run bench [-- --only NAME,...] [--services NAME,...] [--json FILE] [--quick]
+ * `npm run bench [-- --only NAME,...] [--services NAME,...] [--json FILE [--merge]] [--quick]
  * [--rounds N] [--utilisation RATIO]`: measures the agent's cost on this
  * machine and judges each budget by its interval. `npm run bench:full` adds peers, scale, one CPU and other services.
  * Exit code: 1 when a budget is not met, 2 when one is not shown, 0 otherwise, 3 when a measurement broke.
  */
 "use strict";
 
-const { writeFileSync } = require("node:fs");
+const { readFileSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 const { parseArgs } = require("node:util");
 const { busyRatio, loadAverage, machineFacts } = require("./machine");
+const { checkSameMachine, mergeResults } = require("./merge");
 const { NAMES, PARTS, SIZES } = require("./parts");
 const { exitCodeOf, formatEstimate, withBusyMachine } = require("./verdicts");
 
@@ -59,6 +60,8 @@ async function main() {
     options: {
       only: { type: "string" },
       json: { type: "string" },
+      /** FILE keeps the parts that are not measured now. */
+      merge: { type: "boolean", default: false },
       full: { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
       services: { type: "string" },
@@ -87,6 +90,9 @@ async function main() {
     failures: [],
   };
   const chosen = chosenParts(values);
+  const before = values.merge && values.json !== undefined ? JSON.parse(readFileSync(values.json, "utf8")) : null;
+  result.parts = chosen.join(",");
+  if (before !== null) checkSameMachine(before, result);
   let busyBefore = await busyRatio();
   result.busyRatioBefore = busyBefore;
   for (const name of chosen) {
@@ -102,7 +108,8 @@ async function main() {
   }
   result.loadAverageAfter = loadAverage();
   result.seconds = Math.round((Date.now() - began) / 1_000);
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(result, null, 1)}\n`);
+  const kept = before === null ? result : mergeResults(before, result);
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(kept, null, 1)}\n`);
   const { node, cpuModel, cores } = result.machine;
   console.log(
     `Node ${node}, ${cores} x ${cpuModel}, others used ${percent(result.busyRatioBefore)} of the CPUs before ` +
