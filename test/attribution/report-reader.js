@@ -5,9 +5,9 @@
 "use strict";
 const { EventEmitter, once } = require("node:events");
 const { join } = require("node:path");
+const { Worker } = require("node:worker_threads");
 
 const DIST = process.env.STRESS_DIST ?? join(__dirname, "../../dist");
-const { AgentWorker } = require(join(DIST, "probe/agent-worker"));
 const { decodeCapture } = require(join(DIST, "model/capture"));
 
 class ReportReader extends EventEmitter {
@@ -21,14 +21,15 @@ class ReportReader extends EventEmitter {
     this.last = null;
     this.hello = null;
     const reader = this;
-    const post = AgentWorker.prototype.post;
-    AgentWorker.prototype.post = function (message) {
-      if (message.type === "report") reader.absorb(message);
-      if (message.type === "hello") {
+    const post = Worker.prototype.postMessage;
+    // Read before it is sent: the buffers of a report are gone afterwards.
+    Worker.prototype.postMessage = function (message, ...rest) {
+      if (message?.type === "report") reader.absorb(message);
+      if (message?.type === "hello") {
         reader.hello = message;
         reader.emit("hello");
       }
-      return post.call(this, message);
+      return post.call(this, message, ...rest);
     };
   }
 

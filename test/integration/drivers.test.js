@@ -96,6 +96,7 @@ test("rows made in the sockets of a pool belong to the route that asked for them
   const service = join(ROOT, "test/attribution/drivers-service.js");
   const output = execFileSync(process.execPath, ["-r", PRELOAD, service, String(pgPort), String(redisPort)], {
     encoding: "utf8",
+    timeout: 120_000,
     env: {
       ...process.env,
       LEAK_AGENT_DIR: temporaryFolder(context),
