@@ -3,7 +3,7 @@
 
 const { estimate, midmean, plain, quantile } = require("./statistics");
 const { judge } = require("./verdicts");
-const { blockBudgets, budgetsOf } = require("./overhead/composition");
+const { SHAPES, blockBudgets, budgetsOf } = require("./overhead/composition");
 const {
   countBoundaries,
   measureAwaits,
@@ -14,7 +14,7 @@ const {
 const { measureMemory, measureSlope, memoryBudgets } = require("./overhead/memory");
 const { measurePeers, peerTable } = require("./overhead/peers");
 const { measureScale, scaleBudgets } = require("./overhead/scale");
-const { runService } = require("./overhead/service-run");
+const { runService, steadyLife } = require("./overhead/service-run");
 const { measureStartup, startupBudgets } = require("./overhead/startup");
 
 const SIZES = {
@@ -23,7 +23,7 @@ const SIZES = {
     variants: ["express"],
     rounds: 100,
     componentRounds: 30,
-    requestPairs: 1_500,
+    requestPairs: 1_200,
     sampleRounds: 2_000,
     awaitPairs: 12,
     captureRounds: 50,
@@ -36,7 +36,7 @@ const SIZES = {
     variants: ["express"],
     rounds: 12,
     componentRounds: 12,
-    requestPairs: 800,
+    requestPairs: 600,
     sampleRounds: 1_000,
     awaitPairs: 8,
     captureRounds: 15,
@@ -63,12 +63,11 @@ const PEER_SECONDS = 12;
 /** Of saturation. Without latencies a lighter load does, which a busy machine can carry. */
 const LATENCY_UTILISATION = 0.6;
 const COMPONENT_UTILISATION = 0.3;
-const SHAPES = ["express", "fastify", "mounted", "plain"];
 const CAPTURE_RATIO = 1.3;
 
 async function runComponents(size, progress) {
-  progress("cost of a request's start and end");
-  const requestCost = await measureRequestCost(size.requestPairs, SHAPES);
+  const shapes = [...new Set([...size.variants.map((variant) => SHAPES[variant]), "plain"])];
+  const requestCost = await measureRequestCost(size.requestPairs, shapes, progress);
   progress("cost of a sample");
   const sampleCost = await measureSampleCost(size.sampleRounds);
   const awaits = await measureAwaits(size.awaitPairs, AWAIT_BATCHES, progress);
@@ -85,10 +84,18 @@ async function runComponents(size, progress) {
       utilisation: size.utilisation ?? COMPONENT_UTILISATION,
       progress,
     });
-    const { parts, total, labels, rows } = budgetsOf({ run, requestCost, sampleCost, awaits, boundariesPerRequest });
+    const steady = await steadyLife(run, progress);
+    const { parts, total, labels, rows } = budgetsOf({
+      run,
+      steady,
+      requestCost,
+      sampleCost,
+      awaits,
+      boundariesPerRequest,
+    });
     budgets.push(...rows);
     tables.components[variant] = plainParts({ ...parts, labelMicrosPerRequest: labels, totalMicrosPerSecond: total });
-    tables.service[variant] = serviceTable(run);
+    tables.service[variant] = { ...serviceTable(run), steady: steadyTable(steady) };
   }
   return { budgets, tables };
 }
@@ -131,7 +138,7 @@ function plainParts(parts) {
 
 function serviceTable(run) {
   const { saturationPerSecond, startIntervalBytes, intervalBytes, labels, captures, capturePairs } = run;
-  const { hasChosen, steady } = run;
+  const { hasChosen } = run;
   return {
     saturationPerSecond,
     startIntervalBytes,
@@ -140,8 +147,11 @@ function serviceTable(run) {
     labels,
     captures,
     treeNodes: capturePairs.treeNodes,
-    steady: steady?.seconds.map(({ tickMicros, workerMicros }) => ({ tickMicros, workerMicros })) ?? null,
   };
+}
+
+function steadyTable({ seconds }) {
+  return seconds.map(({ tickMicros, workerMicros }) => ({ tickMicros, workerMicros }));
 }
 
 /** The synthetic trees: larger than those of a small service. */

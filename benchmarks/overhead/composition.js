@@ -4,7 +4,7 @@
  */
 "use strict";
 
-const { combined, estimate, mean, median, midmean, pairedDifference, pairedRatio, quantile } = require("../statistics");
+const { combined, estimate, mean, median, midmean, pairedRatio, quantile } = require("../statistics");
 const { judge } = require("../verdicts");
 const { quantileRatio } = require("./blocks");
 
@@ -64,8 +64,7 @@ function gatedBoundaryCost({ gated, boundaries }) {
 /** All parts of one variant, in microseconds per request or per second. */
 function partsOf({ run, requestCost, sampleCost, awaits, boundariesPerRequest }) {
   const { blocks, seconds } = run;
-  const rows = requestCost.results[SHAPES[run.variant]];
-  const perRequest = pairedDifference(rows.on, rows.off);
+  const perRequest = perRequestOf(requestCost, SHAPES[run.variant]);
   const boundary = boundaryCost(awaits, perRequestOf(requestCost, "plain").value);
   const served = estimate(column(seconds, "served"), median);
   return {
@@ -86,9 +85,10 @@ function partsOf({ run, requestCost, sampleCost, awaits, boundariesPerRequest })
   };
 }
 
+/** Nanoseconds: the mean of the processes, each with its median difference. */
 function perRequestOf(requestCost, shape) {
-  const rows = requestCost.results[shape];
-  return pairedDifference(rows.on, rows.off);
+  const medians = requestCost.map(({ [shape]: { on, off } }) => median(on.map((nanos, i) => nanos - off[i])));
+  return estimate(medians, mean);
 }
 
 /** As often as in the worst minute, which is an upper bound: the first captures come at 1, 2, 4, ... s, later ones rarely. */
@@ -114,7 +114,7 @@ function sumOf(captures) {
 }
 
 /** What the agent does between captures, and what one capture brings: main thread and worker, in microseconds. */
-function steadyParts({ steady: { seconds, captures }, capturePairs }) {
+function steadyParts({ seconds, captures }, { capturePairs }) {
   const isAfterCapture = (second) =>
     captures.some(({ atMillis }) => atMillis > second.atMillis - AFTER_CAPTURE_MILLIS && atMillis <= second.atMillis);
   const quiet = seconds.filter((second) => !isAfterCapture(second));
@@ -169,13 +169,16 @@ function budgetsOf(measured) {
     [total, parts.servedPerSecond, parts.requestMicros],
     ([micros, served, request]) => micros / (CPU_CORE_RATIO * 1e6 + CPU_REQUEST_RATIO * served * request),
   );
-  const steady = steadyParts(run);
-  const floor = (labelMicrosPerRequest) =>
-    combined(
-      [parts.servedPerSecond, parts.samplesPerRequest, parts.sampleMicros, steady.betweenMicros, labelMicrosPerRequest],
+  const floor = (life, labelMicrosPerRequest) => {
+    const { betweenMicros, captureMicros } = steadyParts(life, run);
+    return combined(
+      [parts.servedPerSecond, parts.samplesPerRequest, parts.sampleMicros, betweenMicros, labelMicrosPerRequest],
       ([served, samples, bare, between, label]) =>
-        1 + (between + STEADY_CAPTURES_PER_SECOND * steady.captureMicros + served * label) / (served * samples * bare),
+        1 + (between + STEADY_CAPTURES_PER_SECOND * captureMicros + served * label) / (served * samples * bare),
     );
+  };
+  // The worker's share of the labels shows in the life that has them.
+  const withLabels = floor(run, labels).value.toFixed(2);
   const labelRatio = combined([labels, parts.requestMicros], ([label, request]) => label / request);
   const rows = [
     judge({
@@ -199,11 +202,11 @@ function budgetsOf(measured) {
     judge({
       id: `floor/${name}`,
       what: `the agent without labels, against V8's sampler alone and never read, ${name}`,
-      estimate: floor(0),
+      estimate: floor(measured.steady, 0),
       limit: FLOOR_RATIO,
       unit: "ratio",
       design: 1,
-      note: `between captures and at one in ten minutes; with labels ${floor(labels).value.toFixed(2)}`,
+      note: `between captures and at one in ten minutes; with labels ${withLabels}`,
     }),
   ];
   return { parts, total, labels, rows: [...rows, ...pauseBudgets(run)] };
@@ -278,4 +281,4 @@ function blockBudgets(run, name) {
   ];
 }
 
-module.exports = { blockBudgets, budgetsOf };
+module.exports = { SHAPES, blockBudgets, budgetsOf };

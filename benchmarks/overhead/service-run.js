@@ -1,6 +1,7 @@
 /**
  * One service with the agent as shipped, under a steady load: first a minute and a half of its default life (what it
- * samples, ticks, captures and uses on its worker thread), then blocks. Owns the sequence and the raw numbers.
+ * samples, ticks, captures and uses on its worker thread), then blocks; and one without labels in a life that is no longer
+ * young. Owns the sequence and the raw numbers.
  */
 "use strict";
 
@@ -16,7 +17,9 @@ const CHOICE_DEADLINE_MILLIS = 100_000;
 /** The first seconds are start-up: code is compiled, and captures come at 1, 2, 4 s. */
 const FACTS_FROM_MILLIS = 20_000;
 const REGROW_MILLIS = 15_000;
-const STEADY_SECONDS = 90;
+/** Code is compiled by then, and the captures of the first seconds are past. */
+const STEADY_FROM_MILLIS = 25_000;
+const STEADY_SECONDS = 80;
 /** So many samples that their cost stands out from the noise: some dozen a request. */
 const DENSE_INTERVAL_BYTES = 2_047;
 
@@ -41,11 +44,10 @@ async function runService(variant, { rounds, utilisation, design, cpu = null, pr
     const facts = await defaultLife(service, load, progress);
     // The choice has restarted the sampler: its tree grows again.
     await delay(REGROW_MILLIS);
-    const steady = design === "components" ? await steadyLife(service, load, progress) : null;
     const pairs = await service.ask("capturePairs", { count: 60 });
     const chosen = STATES[design](facts.intervalBytes);
     const blocks = await runBlocks(service, load, chosen, rounds, (text) => progress(`${variant}: ${text}`));
-    return { variant, utilisation, saturationPerSecond: saturation, ...facts, steady, capturePairs: pairs, blocks };
+    return { variant, utilisation, saturationPerSecond: saturation, ...facts, capturePairs: pairs, blocks };
   } finally {
     load.stop();
     await service.stop();
@@ -96,19 +98,33 @@ async function defaultLife(service, load, progress) {
   };
 }
 
-/** With the interval it has chosen: what the agent does most of its life. */
-async function steadyLife(service, load, progress) {
-  const seconds = [];
-  let last = await service.ask("read");
-  for (let second = 0; second < STEADY_SECONDS; second++) {
-    progress(`steady life, ${second} s`);
-    await delay(1_000);
-    load.check();
-    const now = await service.ask("read");
-    seconds.push(secondOf(last, now));
-    last = now;
+/**
+ * What the agent does most of its life, labels left out, whose cost has a budget of its own.
+ * @param run of the same variant: its interval and its load.
+ */
+async function steadyLife({ variant, intervalBytes, saturationPerSecond, utilisation }, progress) {
+  const env = { LEAK_AGENT_LABELS: "off", LEAK_AGENT_SAMPLING_INTERVAL: String(intervalBytes) };
+  const service = await ServiceProcess.start(variant, { preloads: [GATE, PRELOAD], env });
+  const load = new OpenLoop(service.port, requestMix());
+  try {
+    load.start(saturationPerSecond * utilisation, false);
+    progress("without labels: warm-up");
+    await delay(STEADY_FROM_MILLIS);
+    const seconds = [];
+    let last = await service.ask("read");
+    for (let second = 0; second < STEADY_SECONDS; second++) {
+      progress(`without labels, ${second} s`);
+      await delay(1_000);
+      load.check();
+      const now = await service.ask("read");
+      seconds.push(secondOf(last, now));
+      last = now;
+    }
+    return { seconds, captures: last.captures };
+  } finally {
+    load.stop();
+    await service.stop();
   }
-  return { seconds, captures: last.captures };
 }
 
 function secondOf(before, after) {
@@ -125,4 +141,4 @@ function secondOf(before, after) {
   };
 }
 
-module.exports = { DENSE_INTERVAL_BYTES, runService };
+module.exports = { DENSE_INTERVAL_BYTES, runService, steadyLife };
