@@ -12,7 +12,7 @@ const { shuffled } = require("../statistics");
 const gate = require("../overhead/gate");
 
 const BATCH = 100;
-const WARM_UP_BATCHES = 300;
+const WARM_UP_BATCHES = 200;
 const started = channel("http.server.request.start");
 const finished = channel("http.server.response.finish");
 const turn = () => new Promise((resolve) => setImmediate(resolve));

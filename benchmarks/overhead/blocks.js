@@ -12,8 +12,8 @@ const { LatencyHistogram, pooled } = require("./latency-histogram");
  * `millis` are measured, after `settleMillis` that are not: requests of the state before are still under way, and a sampler
  * that was switched on meets every call path for the first time, which costs several samples each.
  */
-const SHORT = { millis: 1_000, settleMillis: 100 };
-const GROWN = { millis: 1_000, settleMillis: 2_500 };
+const SHORT = { millis: 2_000, settleMillis: 100 };
+const GROWN = { millis: 2_000, settleMillis: 2_500 };
 const LONG = { millis: 5_000, settleMillis: 4_000 };
 /** Requests sent later than this before the end may be answered in the next state. */
 const LATE_MILLIS = 100;

@@ -40,20 +40,17 @@ async function runChild(args, env = {}, codes = [0]) {
   }
 }
 
-/** V8 compiles the same code now better, now worse: one process differs from the next by a factor of two. */
-const REQUEST_CHILDREN = 8;
-
 /**
- * Start and end of a request, in processes of their own.
- * @param pairs batches of 100 requests with and without the agent, per shape, in all processes together.
+ * Start and end of a request, in processes of their own: V8 compiles the same code now better, now worse, and one differs from
+ * the next by a factor of two.
+ * @param size.requestPairs batches of 100 requests with and without the agent, per shape, in each process.
  * @returns one { shape: { on, off } } per process, in nanoseconds.
  */
-async function measureRequestCost(pairs, shapes, progress) {
+async function measureRequestCost({ requestChildren, requestPairs }, shapes, progress) {
   const children = [];
-  for (let child = 0; child < REQUEST_CHILDREN; child++) {
-    progress(`cost of a request's start and end: process ${child + 1} of ${REQUEST_CHILDREN}`);
-    const count = String(Math.ceil(pairs / REQUEST_CHILDREN));
-    const args = ["-r", GATE, "-r", PRELOAD, join(MICRO, "request-cost.js"), count, shapes.join(",")];
+  for (let child = 0; child < requestChildren; child++) {
+    progress(`cost of a request's start and end: process ${child + 1} of ${requestChildren}`);
+    const args = ["-r", GATE, "-r", PRELOAD, join(MICRO, "request-cost.js"), String(requestPairs), shapes.join(",")];
     const { results } = JSON.parse(await runChild(args, { LEAK_AGENT_SAMPLING_INTERVAL: NO_SAMPLES }));
     children.push(results);
   }
@@ -136,4 +133,12 @@ async function measureCaptures(rounds) {
   }
 }
 
-module.exports = { countBoundaries, measureAwaits, measureCaptures, measureRequestCost, measureSampleCost, runChild };
+module.exports = {
+  ALTERNATES_IN_ONE_PROCESS,
+  countBoundaries,
+  measureAwaits,
+  measureCaptures,
+  measureRequestCost,
+  measureSampleCost,
+  runChild,
+};

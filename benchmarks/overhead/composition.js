@@ -44,8 +44,9 @@ function labelsPerSample({ labels, bare }) {
 }
 
 /** Nanoseconds per async boundary. Each child's fastest tenth stands for it: other load only ever adds. */
-function boundaryCost(awaits, perRequestNanos) {
+function boundaryCost(awaits, requestCost) {
   if (awaits.gated !== null) return gatedBoundaryCost(awaits);
+  const perRequestNanos = perRequestOf(requestCost, "plain").value;
   const floors = (mode) => awaits[mode].map((nanos) => quantile(nanos, 0.1));
   const agent = floors("agent");
   const plain = floors("plain");
@@ -65,7 +66,7 @@ function gatedBoundaryCost({ gated, boundaries }) {
 function partsOf({ run, requestCost, sampleCost, awaits, boundariesPerRequest }) {
   const { blocks, seconds } = run;
   const perRequest = perRequestOf(requestCost, SHAPES[run.variant]);
-  const boundary = boundaryCost(awaits, perRequestOf(requestCost, "plain").value);
+  const boundary = boundaryCost(awaits, requestCost);
   const served = estimate(column(seconds, "served"), median);
   return {
     servedPerSecond: served,

@@ -13,6 +13,8 @@ const { GATE, PRELOAD } = require("./service-process");
 /** Exponent of time against live samples; 1 is linear. */
 const LINEAR_EXPONENT = 1.15;
 const FLAT_RATIO = 1.2;
+/** Batches of 100 requests with and without the agent. */
+const SCALE_PAIRS = 1_500;
 const NO_SAMPLES = "16777215";
 
 async function measureScale(size, progress) {
@@ -28,17 +30,7 @@ async function measureScale(size, progress) {
   ]) {
     progress(`scale: requests, ${name}`);
     const program = join(__dirname, "../micro/request-cost.js");
-    const args = [
-      "-r",
-      GATE,
-      "-r",
-      PRELOAD,
-      program,
-      String(size.requestPairs),
-      "express",
-      String(routes),
-      String(before),
-    ];
+    const args = ["-r", GATE, "-r", PRELOAD, program, String(SCALE_PAIRS), "express", String(routes), String(before)];
     const { results } = JSON.parse(await runChild(args, { LEAK_AGENT_SAMPLING_INTERVAL: NO_SAMPLES }));
     requests[name] = estimate(results.express.on.map((nanos, i) => nanos - results.express.off[i]));
   }

@@ -19,7 +19,7 @@ const FACTS_FROM_MILLIS = 20_000;
 const REGROW_MILLIS = 15_000;
 /** Code is compiled by then, and the captures of the first seconds are past. */
 const STEADY_FROM_MILLIS = 25_000;
-const STEADY_SECONDS = 80;
+const STEADY_SECONDS = 60;
 /** So many samples that their cost stands out from the noise: some dozen a request. */
 const DENSE_INTERVAL_BYTES = 2_047;
 
