@@ -14,7 +14,7 @@ const MINUTE = 60_000;
 /** Sampling never gets less than this share of the CPU budget, whatever the rest costs: the rest has its own brakes. */
 const LEAST_SAMPLING_SHARE = 0.5;
 /** Nor more than this: the price of a sample differs between machines, and what is over would be over for good. */
-export const MOST_SAMPLING_SHARE = 0.75;
+export const MOST_SAMPLING_SHARE = 0.65;
 /** Captures come up to this much more rarely where the worker costs too much. */
 const MAX_SPACING_FACTOR = 16;
 /** Readings of the worker's memory in a row before it is believed: between two of them V8 may not have collected. */

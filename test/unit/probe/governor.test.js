@@ -124,7 +124,7 @@ test("an ordinary service for two days: one choice of the interval, a capture ev
   assert.ok(worstPauseMillisPerMinute <= 20);
 });
 
-test("sampling takes three quarters of the CPU budget at most, however much the service allocates", () => {
+test("sampling takes 0.65 of the CPU budget at most, however much the service allocates", () => {
   const simulation = new Simulation({}, { rate: () => 200e6 }).run(HOUR);
   const before = simulation.governor.reading().cost.samplingMillis;
   simulation.run(2 * HOUR);
