@@ -19,7 +19,7 @@ const { runService, steadyLife } = require("./overhead/service-run");
 const { measureStartup, startupBudgets } = require("./overhead/startup");
 
 const SIZES = {
-  /** Under 10 minutes. */
+  /** About 10 minutes. */
   bench: {
     variants: ["express"],
     rounds: 100,
@@ -33,7 +33,7 @@ const SIZES = {
     memoryRounds: 5,
     peerRounds: 2,
   },
-  /** CI: the components in under 3 minutes. */
+  /** CI: the components in under 6 minutes. */
   quick: {
     variants: ["express"],
     rounds: 12,
