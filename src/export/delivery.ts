@@ -3,7 +3,7 @@
  * with the pauses that the backend and the specification ask for. Never throws, never waits in memory: what is not taken
  * stays in the spool. Every body ends in exactly one count.
  */
-import { gzipSync } from "node:zlib";
+import { gzip } from "./compress";
 import type { OtlpSender } from "./otlp-transport";
 import { Backoff, type ExportOutcome, type RetryableOutcome, unreachable } from "./retry";
 import type { Spool } from "./spool";
@@ -78,7 +78,7 @@ export class Delivery {
 
   /** @param request an `Export<Signal>ServiceRequest`, not compressed. It is in the spool when this returns. */
   enqueue(request: Uint8Array): void {
-    this.options.spool.put(gzipSync(request));
+    this.options.spool.put(gzip(request));
     this.send();
   }
 

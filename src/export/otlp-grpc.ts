@@ -10,8 +10,8 @@ import {
   type IncomingHttpHeaders,
   type IncomingHttpStatusHeader,
 } from "node:http2";
-import { gunzipSync } from "node:zlib";
 import type { OtlpEndpoint, OtlpSignal } from "../config";
+import { gunzip } from "./compress";
 import { readTlsFiles, type TlsFiles } from "./otlp-endpoint";
 import { cleaned, failure, MAX_ANSWER_BYTES, type OtlpSender, timedOut, userAgent, wireBody } from "./otlp-transport";
 import { type ExportOutcome, grpcOutcome, unreachable } from "./retry";
@@ -193,7 +193,7 @@ class Call {
     const message = bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + bytes.readUInt32BE(1));
     if (bytes[0] !== 1) return message;
     try {
-      return gunzipSync(message, { maxOutputLength: MAX_ANSWER_BYTES });
+      return gunzip(message, MAX_ANSWER_BYTES);
     } catch {
       return new Uint8Array(0); // The status has said what counts.
     }

@@ -1,8 +1,8 @@
 /**
  * Runs on the agent's worker thread and in the CLI. Owns what the two transports share: one body out, one outcome back.
  */
-import { gunzipSync } from "node:zlib";
 import type { OtlpEndpoint } from "../config";
+import { gunzip } from "./compress";
 import { withoutSecrets } from "./otlp-endpoint";
 import { type ExportOutcome, unreachable } from "./retry";
 
@@ -22,7 +22,7 @@ export interface OtlpSender {
 
 /** What goes over the wire, by the endpoint's compression. */
 export function wireBody(gzippedBody: Uint8Array, endpoint: OtlpEndpoint): Uint8Array {
-  return endpoint.compression === "gzip" ? gzippedBody : gunzipSync(gzippedBody, { maxOutputLength: MAX_BODY_BYTES });
+  return endpoint.compression === "gzip" ? gzippedBody : gunzip(gzippedBody, MAX_BODY_BYTES);
 }
 
 /** OTLP Exporter specification, User Agent: name and version of the exporter. */

@@ -2,7 +2,6 @@
  * Runs on the agent's worker thread. Owns the pprof encoding of the live heap (profile.proto): sample types
  * `inuse_objects`/`count` and `inuse_space`/`bytes` in this order, routes as string labels. Pure but for the clock.
  */
-import { gzipSync } from "node:zlib";
 import {
   Label,
   Line,
@@ -15,6 +14,7 @@ import {
 } from "pprof-format";
 import type { Frame } from "../model/observation";
 import type { OwnerKind } from "../model/owner";
+import { gzip } from "./compress";
 import { basicTime } from "./folder";
 import {
   frameKey,
@@ -108,7 +108,7 @@ export class ProfileBuilder {
       comment: comments.map(id),
       defaultSampleType: id("inuse_space"),
     });
-    return gzipSync(profile.encode(), { level: 6 });
+    return gzip(profile.encode());
   }
 
   private sampleOf(cell: Cell): Sample {

@@ -138,7 +138,7 @@ export interface ProbeNotice {
   readonly message: string;
 }
 
-/** The process leaves, and waits a moment: send what is there, then set `WorkerStart.exitWord` to 1 and wake it. */
+/** The process leaves, and waits a moment: send what is there, then set the word EXIT_SENT to 1 and wake who waits. */
 export interface ProbeExit {
   readonly type: "exit";
 }
@@ -170,11 +170,19 @@ export interface WorkerStart {
   readonly processStartMillis: number;
   readonly mainScript: string | null;
   readonly workingDirectory: string;
-  /** One shared 32-bit word: 0 until the worker has answered `ProbeExit`. Left out where nobody waits for it. */
-  readonly exitWord?: SharedArrayBuffer;
+  /** Shared 32-bit words, at the indexes EXIT_*. Left out where nobody waits for the worker's end. */
+  readonly exitWords?: SharedArrayBuffer;
   /** Shared 32-bit words; the worker counts down the one at WORD_WAITING_REPORTS for each report of a worker thread. */
   readonly words?: SharedArrayBuffer;
 }
+
+/** Index into `WorkerStart.exitWords`: 1 when the worker has answered `ProbeExit`. */
+export const EXIT_SENT = 0;
+/** Index into `WorkerStart.exitWords`: 1 when the main thread is about to end the worker. */
+export const EXIT_LEAVING = 1;
+/** Index into `WorkerStart.exitWords`: 1 while the worker is inside zlib (decision 0020). */
+export const EXIT_COMPRESSING = 2;
+export const EXIT_WORDS = 3;
 
 /** Index into `WorkerStart.words`: reports of the service's worker threads on their way. */
 export const WORD_WAITING_REPORTS = 1;

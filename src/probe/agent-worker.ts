@@ -6,7 +6,14 @@ import { join } from "node:path";
 import { BroadcastChannel, Worker } from "node:worker_threads";
 import { workerEnvironment } from "../config";
 import type { ProbeMessage, ProbeReport, WorkerRequest, WorkerStart } from "../model/messages";
-import { PROBE_CHANNEL, REQUEST_CHANNEL } from "../model/messages";
+import {
+  EXIT_COMPRESSING,
+  EXIT_LEAVING,
+  EXIT_SENT,
+  EXIT_WORDS,
+  PROBE_CHANNEL,
+  REQUEST_CHANNEL,
+} from "../model/messages";
 import type { SharedWords } from "./shared-words";
 
 const FIRST_RESTART_MILLIS = 1_000;
@@ -20,13 +27,15 @@ const MAX_WORKER_YOUNG_MB = 2;
 const MAX_REPORTS_WAITING = 8;
 /** Reports of all other threads together: half a megabyte each for a large service. */
 const MAX_REMOTE_REPORTS_WAITING = 32;
+/** Longer than a profile takes to compress: docs/decisions/0020. */
+const MAX_COMPRESSION_WAIT_MILLIS = 50;
 
 export interface ReportSink {
   /** False while reports cannot be taken: keep collecting, capture nothing. */
   readonly isReady: boolean;
   post(message: ProbeMessage): void;
-  /** The process leaves: blocks until the last export is out, and no longer than this. */
-  waitForExport(limitMillis: number): void;
+  /** The process leaves: blocks until the last export is out, and no longer than this; 0 waits for no export. */
+  leave(exportLimitMillis: number): void;
   close(): void;
 }
 
@@ -51,12 +60,12 @@ export class AgentWorker implements ReportSink {
   #restartCount = 0;
   #backoffMillis = FIRST_RESTART_MILLIS;
   #isClosed = false;
-  readonly #exitWord = new Int32Array(new SharedArrayBuffer(4));
+  readonly #exitWords = new Int32Array(new SharedArrayBuffer(EXIT_WORDS * Int32Array.BYTES_PER_ELEMENT));
   /** The agent's own threads, as `process.on("worker")` also tells of them. */
   static readonly ownWorkers: WeakSet<object> = new WeakSet();
 
   constructor(
-    private readonly start: Omit<WorkerStart, "restartCount" | "exitWord">,
+    private readonly start: Omit<WorkerStart, "restartCount" | "exitWords">,
     private readonly listener: SinkListener,
   ) {
     this.#spawn();
@@ -73,25 +82,37 @@ export class AgentWorker implements ReportSink {
     worker.postMessage(message, message.type === "report" ? buffersOf(message) : []);
   }
 
-  waitForExport(limitMillis: number): void {
+  leave(exportLimitMillis: number): void {
     const worker = this.#worker;
     if (worker === null) return;
-    worker.postMessage({ type: "exit" });
-    Atomics.wait(this.#exitWord, 0, 0, limitMillis);
+    if (exportLimitMillis > 0) {
+      worker.postMessage({ type: "exit" });
+      Atomics.wait(this.#exitWords, EXIT_SENT, 0, exportLimitMillis);
+    }
+    this.#keepOutOfZlib();
   }
 
   close(): void {
     this.#isClosed = true;
+    this.#keepOutOfZlib();
     this.#worker?.terminate().catch(() => {}); // It is gone already, which is what was asked for.
   }
 
+  /** Node aborts the process where a thread is ended while it makes a zlib stream: from here on it makes none. */
+  #keepOutOfZlib(): void {
+    Atomics.store(this.#exitWords, EXIT_LEAVING, 1);
+    Atomics.wait(this.#exitWords, EXIT_COMPRESSING, 1, MAX_COMPRESSION_WAIT_MILLIS);
+  }
+
   #spawn(): void {
+    // A worker that died while it compressed has left its mark.
+    Atomics.store(this.#exitWords, EXIT_COMPRESSING, 0);
     const startedMillis = Date.now();
     try {
       const workerData: WorkerStart = {
         ...this.start,
         restartCount: this.#restartCount,
-        exitWord: this.#exitWord.buffer as SharedArrayBuffer,
+        exitWords: this.#exitWords.buffer as SharedArrayBuffer,
       };
       const worker = new Worker(join(__dirname, "..", "worker", "main.js"), {
         workerData,
@@ -170,7 +191,7 @@ export class RemoteWorker implements ReportSink {
   }
 
   /** The main thread's matter. */
-  waitForExport(): void {}
+  leave(): void {}
 
   close(): void {
     this.#requests.close();

@@ -297,19 +297,19 @@ export class Probe {
         },
         listener,
       );
-      this.#exportBeforeExit(this.#sink);
+      this.#leaveWithTheProcess(this.#sink);
     } else {
       this.#sink = new RemoteWorker(listener, this.#words);
     }
   }
 
-  /** docs/decisions/0014: only where something is exported, and bounded. */
-  #exportBeforeExit(sink: ReportSink): void {
+  /** docs/decisions/0014 and 0020: waits for an export only where something is exported, and bounded. */
+  #leaveWithTheProcess(sink: ReportSink): void {
     const { otlp } = this.#settings;
-    if (otlp.exitFlushMillis === 0 || exportedSignals(otlp).length === 0) return;
+    const limitMillis = exportedSignals(otlp).length === 0 ? 0 : otlp.exitFlushMillis;
     process.once("exit", () => {
       try {
-        sink.waitForExport(otlp.exitFlushMillis);
+        sink.leave(limitMillis);
       } catch {
         this.#errors.count++; // The process leaves all the same.
       }

@@ -5,10 +5,12 @@
 import { existsSync } from "node:fs";
 import { BroadcastChannel, isMainThread, parentPort, workerData } from "node:worker_threads";
 import { exportedSignals } from "../config";
+import { guardCompression } from "../export/compress";
 import { AgentFolder, type FolderReport } from "../export/folder";
 import { placeOfProcess } from "../export/spool-lives";
 import { LIFE_SCHEMA } from "../model/life";
 import {
+  EXIT_SENT,
   PROBE_CHANNEL,
   type ProbeMessage,
   REQUEST_CHANNEL,
@@ -33,6 +35,7 @@ const START_LINE_MILLIS = 2_000;
 
 async function run(start: WorkerStart): Promise<void> {
   const { settings } = start;
+  guardCompression(start.exitWords);
   // The log may write into the folder, and the folder tells its problems to the log.
   let tellFolder: FolderReport = () => {};
   // What waits for the backend lies in the folder too, and keeps its own part small.
@@ -168,9 +171,11 @@ async function leave(start: WorkerStart, profiles: ProfileExport | null, telemet
   try {
     await Promise.all([profiles?.flush(), telemetry?.close(start.settings.otlp.exitFlushMillis)]);
   } finally {
-    const word = new Int32Array(start.exitWord ?? new SharedArrayBuffer(4));
-    Atomics.store(word, 0, 1);
-    Atomics.notify(word, 0);
+    if (start.exitWords !== undefined) {
+      const words = new Int32Array(start.exitWords);
+      Atomics.store(words, EXIT_SENT, 1);
+      Atomics.notify(words, EXIT_SENT);
+    }
   }
 }
 
