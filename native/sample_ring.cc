@@ -70,7 +70,12 @@ bool SampleRing::Open(Local<Context> context, Local<Object> storage, Local<v8::F
   drained_.Reset(isolate_, drained);
   const Local<v8::ArrayBuffer> buffer = v8::ArrayBuffer::New(isolate_, ordinals_store_);
   ordinals_.Reset(isolate_, v8::Float64Array::New(buffer, 0, kCapacity));
-  return uv_check_start(loop_handle_, [](uv_check_t* handle) { static_cast<SampleRing*>(handle->data)->Drain(); }) == 0;
+  EndTurn();
+  return uv_check_start(loop_handle_, [](uv_check_t* handle) {
+           SampleRing* ring = static_cast<SampleRing*>(handle->data);
+           ring->Drain();
+           ring->EndTurn();
+         }) == 0;
 }
 
 void SampleRing::Close() {
@@ -111,6 +116,11 @@ void SampleRing::Record(uint64_t ordinal) {
   const Local<Object> frame = CurrentFrame(isolate_);
   entry.kind = frame.IsEmpty() ? Kind::kNoFrame : Kind::kFrame;
   if (!frame.IsEmpty()) entry.frame.Reset(isolate_, frame);
+}
+
+// Wraps around: what is compared lies a turn apart.
+void SampleRing::EndTurn() {
+  control_[kControlTurn] = static_cast<int32_t>(static_cast<uint32_t>(control_[kControlTurn]) + 1);
 }
 
 void SampleRing::Drain() {

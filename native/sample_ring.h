@@ -18,6 +18,7 @@ enum ControlWord : size_t {
   kControlRingLength = 1,
   kControlRingOverflows = 2,
   kControlDrainErrors = 3,
+  kControlTurn = 4,
   kControlWordCount = 8,
 };
 
@@ -50,6 +51,7 @@ class SampleRing {
     v8::Global<v8::Object> frame;
   };
 
+  void EndTurn();
   size_t TakeStores(v8::Local<v8::Context> context, double* ordinals, v8::Local<v8::Value>* stores);
   v8::Local<v8::Value> StoreIn(v8::Local<v8::Context> context, v8::Local<v8::Object> frame);
   void Deliver(v8::Local<v8::Context> context);

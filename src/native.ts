@@ -19,6 +19,8 @@ export const CONTROL_RING_LENGTH = 1;
 export const CONTROL_RING_OVERFLOWS = 2;
 /** Times `drained` or a store look-up threw; nothing goes further than this count. */
 export const CONTROL_DRAIN_ERRORS = 3;
+/** Counts loop turns while samples are interposed: one ends when its samples have been handed out. Wraps around. */
+export const CONTROL_TURN = 4;
 export const CONTROL_WORDS = 8;
 
 /** What `drained` gets as the store of a sample taken while CONTROL_INSIDE_AGENT was not 0. */

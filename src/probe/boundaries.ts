@@ -5,15 +5,20 @@
 import { type AsyncHook, AsyncResource, createHook, executionAsyncId } from "node:async_hooks";
 import type { LabelMechanism } from "../model/messages";
 import { OWNER_AGENT, OWNER_BACKGROUND, OWNER_UNATTRIBUTED, type OwnerToken } from "../model/owner";
-import { AGENT_STORE, CONTROL_INSIDE_AGENT, CONTROL_RING_LENGTH } from "../native";
+import { AGENT_STORE, CONTROL_INSIDE_AGENT, CONTROL_RING_LENGTH, CONTROL_TURN } from "../native";
 import type { LabelSource } from "./engine";
 import type { OrdinalReader } from "./ordinal-reader";
 import type { OwnerLedger } from "./owner-ledger";
 import { currentRecord, type RequestRecord, recordIn, STILL_OPEN, setSwitchListener, storage } from "./request-context";
 
+/** `Labels.turn` where it is not known which samples were taken in the present loop turn. */
+export const TURN_UNKNOWN: null = null;
+
 /** Gives each sample ordinal its owner while attached. */
 export interface Labels {
   readonly mechanism: LabelMechanism;
+  /** The number of the present loop turn, or TURN_UNKNOWN. */
+  readonly turn: number | null;
   /** Starts after the sampler has (re)started; ordinals up to the present one must be owned by the caller. */
   attach(): boolean;
   detach(): void;
@@ -31,6 +36,8 @@ export interface Labels {
 
 export class NoLabels implements Labels {
   readonly mechanism = "none";
+  /** There are no samples to tell apart. */
+  readonly turn = 0;
   attach(): boolean {
     return true;
   }
@@ -51,6 +58,7 @@ export type Caught = (error: unknown) => void;
  */
 export class HookLabels implements Labels {
   readonly mechanism = "hook";
+  readonly turn: null = TURN_UNKNOWN;
   #lastOrdinal = 0;
   #agentDepth = 0;
   #attached = false;
@@ -145,6 +153,10 @@ export class InterposedLabels implements Labels {
     this.#control = source.control;
   }
 
+  get turn(): number {
+    return this.#control[CONTROL_TURN] ?? 0;
+  }
+
   attach(): boolean {
     return this.source.interpose(storage, this.#drained);
   }
@@ -154,10 +166,10 @@ export class InterposedLabels implements Labels {
     this.source.removeInterposition();
   }
 
-  adopt(record: RequestRecord, asyncId: number = executionAsyncId()): void {
+  adopt(record: RequestRecord, asyncId?: number): void {
     if (this.#control[CONTROL_RING_LENGTH] === 0) return;
     this.#adopting = record;
-    this.#adoptedAsyncId = asyncId;
+    this.#adoptedAsyncId = asyncId ?? executionAsyncId();
     this.source.drain();
     this.#adopting = null;
   }
@@ -181,15 +193,18 @@ export class InterposedLabels implements Labels {
   readonly #drained = (ordinals: Float64Array, stores: readonly unknown[], count: number): void => {
     for (let i = 0; i < count; i++) {
       const ordinal = ordinals[i] ?? 0;
-      this.ledger.own(ordinal, ordinal, this.#ownerOf(stores[i]));
+      this.ledger.own(ordinal, ordinal, this.#ownerOf(stores[i], ordinal));
     }
   };
 
-  #ownerOf(store: unknown): OwnerToken {
+  #ownerOf(store: unknown, ordinal: number): OwnerToken {
     if (store === AGENT_STORE) return OWNER_AGENT;
     try {
       const record = store === this.#adoptedAsyncId ? this.#adopting : recordIn(store);
-      return record === null ? OWNER_BACKGROUND : this.ledger.tokenFor(record);
+      if (record === null) return OWNER_BACKGROUND;
+      // Samples are drained in the turn they were taken in: it ended in this one, so its end moves.
+      if (record.endTurn === this.turn && record.endOrdinal < ordinal) this.ledger.end(record, ordinal);
+      return this.ledger.tokenFor(record);
     } catch (error) {
       this.caught(error);
       return OWNER_UNATTRIBUTED;

@@ -21,6 +21,8 @@ const FASTIFY_ROUTE = Symbol("leak-agent fastify route");
 const KOA_CONTEXT = Symbol("leak-agent koa context");
 const HAPI_REQUEST = Symbol("leak-agent hapi request");
 const WRAPPED = Symbol.for("leak-agent wrapped");
+/** Whether Fastify, Koa or Hapi may leave anything on a request; looking in vain is a third of what a name costs. */
+let isFrameworkFollowed = false;
 
 /** What frameworks, and we, put on a raw request. */
 interface RawRequest extends IncomingMessage {
@@ -35,7 +37,7 @@ interface RawRequest extends IncomingMessage {
 export class RouteNames {
   readonly #plain: PathTemplates;
   readonly #mounted: PathTemplates;
-  /** Template, then method. */
+  /** Method, then template. */
   readonly #indexes = new Map<string, Map<string, number>>();
 
   constructor(private readonly routes: RouteTable) {
@@ -47,7 +49,7 @@ export class RouteNames {
   routeOf(request: IncomingMessage, response: ServerResponse): number {
     const raw = request as RawRequest;
     const method = raw.method ?? "GET";
-    const template = templateOf(raw);
+    const template = isFrameworkFollowed ? templateOf(raw) : null;
     if (template !== null) return this.#named(method, template);
     const path = raw.route?.path;
     if (path !== undefined) return this.#express(method, raw.baseUrl ?? "", wordsOf(path));
@@ -71,7 +73,7 @@ export class RouteNames {
 
   /** Two look-ups of strings whose hash is known are cheaper than the name, which would be put together per request. */
   #named(method: string, template: string): number {
-    const known = this.#indexes.get(template)?.get(method);
+    const known = this.#indexes.get(method)?.get(template);
     if (known !== undefined) return known;
     const index = this.routes.indexOf(`${method} ${template}`, method, template);
     if (index !== OTHER_ROUTE_INDEX) this.#remember(method, template, index);
@@ -80,9 +82,9 @@ export class RouteNames {
 
   /** Only what the route table has taken: it bounds these maps too. */
   #remember(method: string, template: string, index: number): void {
-    const byMethod = this.#indexes.get(template) ?? new Map<string, number>();
-    byMethod.set(method, index);
-    this.#indexes.set(template, byMethod);
+    const byTemplate = this.#indexes.get(method) ?? new Map<string, number>();
+    byTemplate.set(template, index);
+    this.#indexes.set(method, byTemplate);
   }
 }
 
@@ -119,6 +121,7 @@ export function followFastify(caught: (error: unknown) => void): () => void {
   const listener = (message: unknown): void => {
     try {
       (message as { fastify: FastifyInstance }).fastify.addHook("onRequest", rememberFastifyRoute);
+      isFrameworkFollowed = true;
     } catch (error) {
       caught(error);
     }
@@ -165,4 +168,5 @@ function wrap(owner: Wrappable | undefined, name: string, rawIndex: number, key:
     return result;
   };
   Object.defineProperty(owner, WRAPPED, { value: true });
+  isFrameworkFollowed = true;
 }

@@ -1,11 +1,12 @@
 /**
  * Runs on the service's main thread and its worker threads. Owns the life of a request record: made when Node hands the
- * request to the server, closed one loop turn after the response. Must not keep the request, nor allocate per request
- * more than the record.
+ * request to the server, closed with the loop turn in which the response ends. Must not keep the request, nor allocate
+ * more than the record per request.
  */
 import { subscribe } from "node:diagnostics_channel";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Labels } from "./boundaries";
+import type { Socket } from "node:net";
+import { type Labels, TURN_UNKNOWN } from "./boundaries";
 import type { RouteNames } from "./frameworks";
 import type { OrdinalReader } from "./ordinal-reader";
 import type { OwnerLedger } from "./owner-ledger";
@@ -15,16 +16,19 @@ import { OTHER_ROUTE_INDEX, type RouteTable } from "./route-table";
 const REQUEST_START = "http.server.request.start";
 const RESPONSE_FINISH = "http.server.response.finish";
 const RECORD: unique symbol = Symbol("leak-agent record");
+const RESPONSE: unique symbol = Symbol("leak-agent response");
 
 export interface HttpMessage {
   readonly request: IncomingMessage;
-  readonly response: Response;
+  readonly response: ServerResponse;
+  readonly socket?: Connection;
 }
 
-type Tracked<T> = T & { [RECORD]?: RequestRecord | null };
-type Response = Tracked<ServerResponse>;
+/** With the response under way; null between requests, so that an idle connection keeps none. */
+type Connection = Socket & { [RESPONSE]?: ServerResponse | null };
+type Request = IncomingMessage & { [RECORD]?: RequestRecord };
 
-type Push = (this: Tracked<IncomingMessage>, chunk: unknown, encoding?: BufferEncoding) => boolean;
+type Push = (this: Request, chunk: unknown, encoding?: BufferEncoding) => boolean;
 
 /**
  * From Node 24 on, the parser brings the parts of a body in the context of the connection, and so do the `data` and `end`
@@ -39,11 +43,9 @@ function bindBodies(): void {
   const original = prototype.push;
   prototype.push = function push(chunk, encoding) {
     const record = this[RECORD];
-    if (record === undefined || record === null) return original.call(this, chunk, encoding);
-    // The end of a body that nobody listens to runs nothing of the service: most requests have no body at all.
-    if (chunk === null && this.listenerCount("end") === 0 && this.listenerCount("readable") === 0) {
-      return original.call(this, chunk, encoding);
-    }
+    if (record === undefined) return original.call(this, chunk, encoding);
+    // The end of a body that nobody reads (yet) runs nothing of the service: most requests have no body at all.
+    if (chunk === null && this.readableFlowing === null) return original.call(this, chunk, encoding);
     return runInContext(record, original, this, chunk, encoding);
   };
 }
@@ -63,7 +65,8 @@ export class HttpRequests {
   #isFirst = true;
   #closing: RequestRecord[] = [];
   #spare: RequestRecord[] = [];
-  readonly #onClose: (this: Response) => void;
+  readonly #onResponseClose: (this: ServerResponse) => void;
+  readonly #onSocketClose: (this: Connection) => void;
 
   constructor(
     private readonly attribution: Attribution,
@@ -73,8 +76,12 @@ export class HttpRequests {
     private readonly afterEnd: (record: RequestRecord) => void = () => {},
   ) {
     const ended = this.#ended;
-    this.#onClose = function onClose() {
+    this.#onResponseClose = function onClose() {
       ended(this.req, this);
+    };
+    this.#onSocketClose = function onClose() {
+      const response = this[RESPONSE];
+      if (response !== undefined && response !== null) ended(response.req, response);
     };
   }
 
@@ -92,16 +99,27 @@ export class HttpRequests {
     const record = this.open();
     if (record === null) return;
     try {
-      const { request, response } = message as HttpMessage;
-      (request as Tracked<IncomingMessage>)[RECORD] = record;
-      response[RECORD] = record;
-      response.on("close", this.#onClose);
+      const { request, response, socket } = message as HttpMessage;
+      (request as Request)[RECORD] = record;
+      this.#watch(socket, response);
       this.enter(record);
     } catch (error) {
       this.caught(error);
     }
     this.attribution.labels.endAgent();
   };
+
+  /** A client may go away: one listener a connection tells of that, except where requests overlap in it. */
+  #watch(socket: Connection | undefined, response: ServerResponse): void {
+    const before = socket?.[RESPONSE];
+    if (before === null) (socket as Connection)[RESPONSE] = response;
+    else if (before !== undefined || socket === undefined) response.on("close", this.#onResponseClose);
+    else {
+      // Not enumerable: loggers walk over the properties of sockets.
+      Object.defineProperty(socket, RESPONSE, { value: response, writable: true, enumerable: false });
+      socket.on("close", this.#onSocketClose);
+    }
+  }
 
   /** A new record, or null when switched off. Until `labels.endAgent()`, which the caller owes, what allocates is ours. */
   open(): RequestRecord | null {
@@ -130,17 +148,18 @@ export class HttpRequests {
   }
 
   readonly #onFinish = (message: unknown): void => {
-    const { request, response } = message as HttpMessage;
+    const { request, response, socket } = message as HttpMessage;
+    if (socket?.[RESPONSE] === response) socket[RESPONSE] = null;
     this.#ended(request, response);
   };
 
-  /** On finish, or on close when the client went away; the second call finds no record. */
-  readonly #ended = (request: IncomingMessage, response: Response): void => {
-    const record = response[RECORD];
-    if (record === undefined || record === null) return;
+  /** On finish, or when the client went away; a second call finds it over. */
+  readonly #ended = (request: Request, response: ServerResponse): void => {
+    const record = request[RECORD];
+    if (record === undefined || record.isOver) return;
     const { labels, names } = this.attribution;
     labels.beginAgent();
-    response[RECORD] = null;
+    record.isOver = true;
     try {
       if (record.routeIndex === OTHER_ROUTE_INDEX) record.routeIndex = names.routeOf(request, response);
       this.close(record);
@@ -159,27 +178,39 @@ export class HttpRequests {
     this.end(record);
   }
 
-  /** Ends the record one loop turn from now: what still runs in this turn is part of it. */
+  /** What still runs in this loop turn is part of it. */
   end(record: RequestRecord): void {
-    if (this.#closing.push(record) === 1) setImmediate(this.#endAll);
+    const { turn } = this.attribution.labels;
+    if (turn === TURN_UNKNOWN) {
+      if (this.#closing.push(record) === 1) setImmediate(this.#endTurn);
+      return;
+    }
+    record.endTurn = turn;
+    this.#end(record, this.#ordinal());
   }
 
-  readonly #endAll = (): void => {
-    const { labels, ledger, ordinals } = this.attribution;
+  readonly #endTurn = (): void => {
+    const { labels } = this.attribution;
     const ended = this.#closing;
     labels.beginAgent();
     try {
       this.#closing = this.#spare;
       this.#spare = ended;
-      const ordinal = Math.max(0, ordinals?.read() ?? 0);
-      for (const record of ended) {
-        ledger.end(record, ordinal);
-        if (record.task !== 0) this.afterEnd(record);
-      }
+      const ordinal = this.#ordinal();
+      for (const record of ended) this.#end(record, ordinal);
       ended.length = 0;
     } catch (error) {
       this.caught(error);
     }
     labels.endAgent();
   };
+
+  #ordinal(): number {
+    return Math.max(0, this.attribution.ordinals?.read() ?? 0);
+  }
+
+  #end(record: RequestRecord, ordinal: number): void {
+    this.attribution.ledger.end(record, ordinal);
+    if (record.task !== 0) this.afterEnd(record);
+  }
 }

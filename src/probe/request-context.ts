@@ -33,8 +33,12 @@ export class RequestRecord implements Context {
   endOrdinal: number = STILL_OPEN;
   /** The sampler's life that `endOrdinal` belongs to. */
   endEpoch = 0;
+  /** The loop turn of its end, all of which belongs to it; null where turns are not counted, and before. */
+  endTurn: number | null = null;
   /** Its number for other threads; 0 until it asks one of them for something. */
   task = 0;
+  /** Counted and named; it may still own what runs in this loop turn. */
+  isOver = false;
   constructor(public routeIndex: number) {}
 
   getValue(key: symbol): unknown {

@@ -36,6 +36,30 @@ if (!SUPPORTED) {
     addon.removeInterposition();
   });
 } else {
+  test("a loop turn is counted when its samples have been handed out", async () => {
+    const turnAtDrain = [];
+    const count = () => addon.control[native.CONTROL_TURN];
+    assert.equal(
+      addon.interpose(storage, () => turnAtDrain.push(count())),
+      true,
+    );
+    const turns = [];
+    for (let i = 0; i < 4; i++) {
+      kept.push(allocate(20_000));
+      turns.push(count());
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const first = turns[0];
+    assert.deepEqual(turns, [first, first + 1, first + 2, first + 3]);
+    assert.deepEqual(turnAtDrain.slice(0, 3), turns.slice(0, 3));
+    addon.removeInterposition();
+    assert.equal(
+      addon.interpose(storage, () => {}),
+      true,
+    );
+    assert.ok(count() > turns[3], "what ended before is not of the first turn");
+  });
+
   test("every sample gets the store of its own context, across awaits", async () => {
     assert.equal(addon.interpose(storage, drained), true);
     const overflowsBefore = addon.control[native.CONTROL_RING_OVERFLOWS];

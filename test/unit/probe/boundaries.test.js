@@ -3,7 +3,7 @@ const assert = require("node:assert/strict");
 const { AsyncResource } = require("node:async_hooks");
 const { test } = require("node:test");
 const { HookLabels, InterposedLabels } = require("../../../dist/probe/boundaries");
-const { CONTROL_INSIDE_AGENT, CONTROL_RING_LENGTH } = require("../../../dist/native");
+const { CONTROL_INSIDE_AGENT, CONTROL_RING_LENGTH, CONTROL_TURN } = require("../../../dist/native");
 const { OwnerLedger } = require("../../../dist/probe/owner-ledger");
 const { OrdinalReader } = require("../../../dist/probe/ordinal-reader");
 const { RequestRecord, runInContext } = require("../../../dist/probe/request-context");
@@ -61,6 +61,38 @@ test("a ring that the agent has filled is empty again when the service goes on",
   control[CONTROL_RING_LENGTH] = 256;
   labels.endAgent();
   assert.deepEqual([drainedInside, control[CONTROL_RING_LENGTH], control[CONTROL_INSIDE_AGENT]], [[1], 0, 0]);
+});
+
+test("what a request allocates in the turn of its end is its own, what it allocates later comes after it", () => {
+  const control = new Int32Array(8);
+  let drained;
+  const source = {
+    control,
+    interpose(_storage, listener) {
+      drained = listener;
+      return true;
+    },
+  };
+  const ledger = new OwnerLedger();
+  const labels = new InterposedLabels(source, ledger, assert.fail);
+  labels.attach();
+  control[CONTROL_TURN] = 7;
+  const [early, late, old] = [new RequestRecord(1), new RequestRecord(2), new RequestRecord(3)];
+  drained(Float64Array.of(10), [early], 1);
+  for (const record of [early, late]) {
+    record.endTurn = labels.turn;
+    ledger.end(record, 10);
+  }
+  ledger.end(old, 10); // In a turn that nobody has noted.
+  drained(Float64Array.of(11, 12, 13), [late, early, old], 3);
+  control[CONTROL_TURN] = 8;
+  drained(Float64Array.of(14, 15), [early, late], 2);
+  const [e, l, o] = [early.recordId, late.recordId, old.recordId];
+  assert.deepEqual([...ledger.takeRanges()], [10, 10, e, 11, 11, l, 12, 12, e, 13, 13, o, 14, 14, e, 15, 15, l]);
+  const ends = new Map();
+  const records = ledger.takeRecords();
+  for (let i = 0; i < records.length; i += 3) ends.set(records[i], records[i + 2]);
+  assert.deepEqual([ends.get(e), ends.get(l), ends.get(o)], [12, 11, 10], "the last row of a record holds");
 });
 
 test("what Node did to parse a request is the request's, unless another one is still running there", () => {
