@@ -12,6 +12,7 @@ function start(ways, folder) {
   // A machine that is busy with other tests makes slow captures; they must not be held back here.
   const env = {
     LEAK_AGENT_DIR: folder,
+    TMPDIR: folder,
     LEAK_AGENT_HORIZON: `${HORIZON_SECONDS}s`,
     LEAK_AGENT_LOG: "off",
     LEAK_AGENT_PAUSE_BUDGET_MS: "1000",
