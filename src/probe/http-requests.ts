@@ -81,6 +81,7 @@ export class HttpRequests {
     };
     this.#onSocketClose = function onClose() {
       const response = this[RESPONSE];
+      this[RESPONSE] = null;
       if (response !== undefined && response !== null) ended(response.req, response);
     };
   }

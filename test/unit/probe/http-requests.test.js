@@ -124,15 +124,23 @@ test("requests that overlap on one connection are each counted once, answered or
   assert.equal(counted(), 1);
 });
 
-test("a connection that waits for its next request keeps no response, and shows nothing of ours to a logger", async (context) => {
-  const { server } = await serve(context);
+/** What the agent has put on a socket. */
+function oursOn(socket) {
+  const keys = Object.getOwnPropertySymbols(socket).filter((key) => String(key).includes("leak-agent"));
+  assert.equal(keys.length, 1);
+  return Object.getOwnPropertyDescriptor(socket, keys[0]);
+}
+
+test("a connection keeps no response between requests and after its end, and shows nothing of ours to a logger", async (context) => {
+  const { server, held } = await serve(context);
   const client = connect(server);
-  context.after(() => client.destroy());
   const { socket } = await askAndRead(server, client);
-  const ours = Object.getOwnPropertySymbols(socket).filter((key) => String(key).includes("leak-agent"));
-  assert.equal(ours.length, 1);
-  const { value, enumerable } = Object.getOwnPropertyDescriptor(socket, ours[0]);
+  const { value, enumerable } = oursOn(socket);
   assert.deepEqual([value, enumerable], [null, false]);
+  await ask(server, client, "/held");
+  assert.equal(oursOn(socket).value, held[0]);
+  await leave(client, held[0]);
+  assert.equal(oursOn(socket).value, null);
 });
 
 test("where turns are not counted a request ends with its turn, else at once", () => {
