@@ -264,7 +264,12 @@ forBoth("the service is killed while the Collector is down", async (context, pro
   await run.leave();
   await collector.stop();
   const received = await takenBy(collector);
-  assert.equal(run.assertBalance("profiles", received.profiles).dropped, 0);
+  const { dropped } = run.assertBalance("profiles", received.profiles);
+  assert.equal(
+    dropped,
+    run.ledger.torn.profiles,
+    `${run.service.stderr}\n${JSON.stringify(run.ledger.lifeFile("profiles"))}`,
+  );
   run.assertBalance("logs", received.logs);
   assert.deepEqual(findingsIn(received.logs).slice(0, toldBefore.length), toldBefore);
   const arrived = received.metrics.map((message) => JSON.stringify(message));

@@ -18,6 +18,8 @@ class SentLedger {
   largest = Object.fromEntries(SIGNALS.map((signal) => [signal, new Map()]));
   /** Records that a life left to the next one, which gives them numbers of its own. */
   left = Object.fromEntries(SIGNALS.map((signal) => [signal, 0]));
+  /** Records that were being written when their life was killed: the next one counts them as dropped. */
+  torn = Object.fromEntries(SIGNALS.map((signal) => [signal, 0]));
 
   /** @param folder the agent's, before its first start. */
   constructor(folder) {
@@ -51,7 +53,12 @@ class SentLedger {
 
   /** The agent was killed: what lies there now is handed in once, and numbered twice. */
   noteDeath() {
-    for (const signal of SIGNALS) this.left[signal] += this.names(signal).filter((name) => !/\.tmp$/.test(name)).length;
+    for (const signal of SIGNALS) {
+      const isTorn = (name) => /\.tmp$/.test(name);
+      const names = this.names(signal);
+      this.left[signal] += names.filter((name) => !isTorn(name)).length;
+      this.torn[signal] += names.filter(isTorn).length;
+    }
   }
 
   /** Bodies handed in by all lives so far. */
