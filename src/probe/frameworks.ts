@@ -21,7 +21,7 @@ const FASTIFY_ROUTE = Symbol("leak-agent fastify route");
 const KOA_CONTEXT = Symbol("leak-agent koa context");
 const HAPI_REQUEST = Symbol("leak-agent hapi request");
 const WRAPPED = Symbol.for("leak-agent wrapped");
-/** Whether Fastify, Koa or Hapi may leave anything on a request; looking in vain is a third of what a name costs. */
+/** Whether Fastify, Koa or Hapi may leave anything on a request: most services use none of them, and each look costs. */
 let isFrameworkFollowed = false;
 
 /** What frameworks, and we, put on a raw request. */

@@ -187,7 +187,11 @@ export class HttpRequests {
       return;
     }
     record.endTurn = turn;
-    this.#end(record, this.#ordinal());
+    try {
+      this.#end(record, this.#ordinal());
+    } catch (error) {
+      this.caught(error); // The caller may be the service's own.
+    }
   }
 
   readonly #endTurn = (): void => {

@@ -11,7 +11,6 @@ const HEAP_LIMIT: LastWord = { type: "heap-limit" };
 
 export class LastWordWriter {
   #descriptor = -1;
-  #isFollowed = false;
 
   /** @param heapLimit the addon that watches the heap limit; null: nobody does. */
   constructor(private readonly heapLimit: Pick<NativeAddon, "setHeapLimitWord"> | null) {}
@@ -23,12 +22,12 @@ export class LastWordWriter {
     this.#descriptor = openSync(endFile, flags);
     this.heapLimit?.setHeapLimitWord(this.#descriptor, Buffer.from(framed(HEAP_LIMIT)));
     if (before >= 0) closeSync(before);
-    if (this.#isFollowed) return;
-    this.#isFollowed = true;
-    process.once("exit", (code) => this.#write({ type: "exit", code, timeMillis: Date.now() }));
   }
 
-  #write(word: LastWord): void {
+  /** In the process's `exit` event. */
+  exited(code: number): void {
+    if (this.#descriptor < 0) return;
+    const word: LastWord = { type: "exit", code, timeMillis: Date.now() };
     try {
       writeSync(this.#descriptor, framed(word));
     } catch {

@@ -303,11 +303,15 @@ export class Probe {
     }
   }
 
-  /** docs/decisions/0014 and 0020: waits for an export only where something is exported, and bounded. */
+  /**
+   * One listener for all that is to be done: Node warns on stderr of the eleventh. Waits for an export only where something
+   * is exported, and bounded (docs/decisions/0014 and 0020).
+   */
   #leaveWithTheProcess(sink: ReportSink): void {
     const { otlp } = this.#settings;
     const limitMillis = exportedSignals(otlp).length === 0 ? 0 : otlp.exitFlushMillis;
-    process.once("exit", () => {
+    process.once("exit", (code) => {
+      this.#lastWord.exited(code);
       try {
         sink.leave(limitMillis);
       } catch {

@@ -15,6 +15,7 @@ const WAYS = [
   { app: "normal-end", code: 0 },
   { app: "exit-code-property", code: 3 },
   { app: "process-exit", code: 7 },
+  { app: "many-exit-listeners", code: 0 },
   { app: "uncaught-exception", code: 1, stderr: /Error: boom/ },
   { app: "uncaught-in-request", code: 1, stderr: /Error: boom in a handler/ },
   { app: "unhandled-rejection", code: 1, stderr: /Error: boom/ },
