@@ -1,5 +1,5 @@
 /** Pure. Owns the record of a changed verdict: every number that a finding states is computed here, once. */
-import type { FindingEvidence, RouteKind } from "../model/finding";
+import type { FindingEvidence, FindingGrowth, RouteKind } from "../model/finding";
 import type { OwnerKind } from "../model/owner";
 import type { DetectorMemory } from "./detector-memory";
 import { forecastLevel } from "./forecast";
@@ -9,7 +9,7 @@ import { type InferredOwner, inferOwner, inferredGrowth } from "./infer-owner";
 import { ladderAlternatives, ladderEvidence, ladderGrowth } from "./ladder-record";
 import { explainedBy, headroomOf, impactOf } from "./level-trend";
 import type { OwnerState, TrackedSite } from "./owner-state";
-import { applicationFramesOf, isLiving, retainedWith } from "./retained";
+import { applicationFramesOf, isLiving, oldestBirth, retainedWith } from "./retained";
 import type { StoredSample } from "./sample-store";
 import { survivalOf } from "./survival";
 import type { Transition } from "./transition";
@@ -37,6 +37,7 @@ export function describeTransition(
   tracked: TrackedSite,
   nowMillis: number,
   hypothesisCount: number,
+  growthOf: (own: FindingGrowth) => FindingGrowth = (own) => own,
 ): Transition | null {
   const { stacks, options, levels } = memory;
   const site = stacks.frames[tracked.namedFrame];
@@ -52,10 +53,11 @@ export function describeTransition(
   const clock = owner.hasRequests ? exposure : null;
   const sinceMillis = firstBirth(retained, startMillis, endMillis);
   const ladder = holding.evaluation?.overThreshold ? null : tracked.ladder;
-  const growth =
+  const growth = growthOf(
     ladder === null
       ? growthRecord(growthRate(retained, exposure, sinceMillis, endMillis), retained, clock, sinceMillis, endMillis)
-      : ladderGrowth(ladder, owner, nowMillis);
+      : ladderGrowth(ladder, owner, nowMillis),
+  );
   // Whose it is may show in the requests that came while it grew.
   const inferred = inferRouteOf(memory, owner, tracked, holding, nowMillis);
   const others = elsewhere(memory, owner, tracked, startMillis, endMillis);
@@ -113,6 +115,7 @@ export function describeTransition(
           : alternativesOf(
               holding.evaluation,
               heldMillis,
+              nowMillis - oldestBirth(living, nowMillis),
               options.horizonMillis,
               contrast,
               growth,
@@ -309,12 +312,6 @@ function mostCommonStack(samples: readonly StoredSample[]): number | null {
     if (best === null || count > (counts.get(best) ?? 0)) best = stack;
   }
   return best;
-}
-
-function oldestBirth(samples: readonly StoredSample[], fallbackMillis: number): number {
-  let oldest = fallbackMillis;
-  for (const sample of samples) oldest = Math.min(oldest, sample.bornMillis);
-  return oldest;
 }
 
 /**

@@ -2,7 +2,7 @@
  * Pure: the same observations give the same transitions, live or replayed from a history file.
  * Owns the order of work at each look: take in, test every function of every owner, name sites, judge, report changes.
  */
-import type { VerdictName } from "../model/finding";
+import type { FindingGrowth, VerdictName } from "../model/finding";
 import type { Observation } from "../model/observation";
 import { describeTransition, routeHasShown } from "./describe-transition";
 import { DetectorMemory, type DetectorOptions } from "./detector-memory";
@@ -14,6 +14,7 @@ import type { Trend } from "./level-trend";
 import { LevelWatch } from "./level-watch";
 import { type NamedSite, nameSites } from "./naming";
 import type { OwnerState, TrackedSite } from "./owner-state";
+import { oldestBirth } from "./retained";
 import { RoutePool } from "./route-pool";
 import type { StoredSample } from "./sample-store";
 import { type DetectorSummary, summarize } from "./summary";
@@ -73,14 +74,21 @@ export class Detector {
 
   /**
    * The record of a `leak` that more than this life speaks for (lives.ts); the site's own verdict stays as it is.
+   * @param growthOf what those lives make of this one's growth.
    * @returns null where the owner or the site is unknown.
    */
-  describeAcrossLives(ownerKey: string, frame: number, namedFrame: number, now: number): Transition | null {
+  describeAcrossLives(
+    ownerKey: string,
+    { frame, namedFrame }: Pick<TrackedSite, "frame" | "namedFrame">,
+    growthOf: (own: FindingGrowth) => FindingGrowth,
+    now: number,
+  ): Transition | null {
     const owner = this.memory.owners.get(ownerKey);
     if (owner === undefined) return null;
     const own = owner.tracked.get(namedFrame) ?? newSite(frame, namedFrame, now);
-    const site: TrackedSite = { ...own, verdict: "leak", previousVerdict: own.sequence === 0 ? null : own.verdict };
-    return describeTransition(this.memory, owner, { ...site, sequence: own.sequence + 1 }, now, this.hypothesisCount);
+    const previousVerdict = own.sequence === 0 ? null : own.verdict;
+    const site: TrackedSite = { ...own, verdict: "leak", previousVerdict, sequence: own.sequence + 1 };
+    return describeTransition(this.memory, owner, site, now, this.hypothesisCount, growthOf);
   }
 
   /** Totals by route and site, for metrics; they start when this is first called. */
@@ -272,6 +280,7 @@ export class Detector {
     const byCohorts = judge(owner.evaluations.get(tracked.frame) ?? null, {
       heldMillis: owner.heldMillis(tracked.frame, now),
       unrefutedMillis: owner.unrefutedMillis(tracked.frame, now),
+      oldestMillis: () => now - oldestBirth(this.memory.livingAt(owner, tracked.frame), now),
       horizonMillis,
       current: tracked.verdict,
     });

@@ -42,10 +42,15 @@ export function growthRate(
     samplingVariance += sample.varianceBytes2;
     windows.set(sample.bornMillis, (windows.get(sample.bornMillis) ?? 0) + bytes);
   }
-  if (total === 0) return { perExposure: 0, low: 0, high: 0, exposure };
-  const perExposure = total / exposure;
-  const effective =
-    total ** 2 / Math.max(samplingVariance, bucketVariance(windows, perExposure, clock, startMillis, endMillis));
+  const seen = bucketVariance(windows, total / exposure, clock, startMillis, endMillis);
+  return rateOf(total, exposure, Math.max(samplingVariance, seen));
+}
+
+/** @param varianceBytes2 of the sum `bytes`; read only where there are bytes. */
+export function rateOf(bytes: number, exposure: number, varianceBytes2: number): Rate {
+  if (bytes === 0) return { perExposure: 0, low: 0, high: 0, exposure };
+  const perExposure = bytes / exposure;
+  const effective = bytes ** 2 / varianceBytes2;
   return {
     perExposure,
     low: (perExposure * gammaQuantile(effective, -NORMAL_QUANTILE_975)) / effective,

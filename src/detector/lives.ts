@@ -2,9 +2,10 @@
  * Pure. Owns the rule across process lives: what lives too short to judge alone say together about one site of one route.
  * The current life must agree by itself, so that a fix is never judged by the evidence of an earlier build.
  */
-import type { FindingAlternative } from "../model/finding";
+import type { FindingAlternative, FindingGrowth } from "../model/finding";
 import type { LifeSeries } from "../model/life";
 import { lnEvidence, lnThreshold } from "./evidence";
+import { rateOf } from "./growth";
 import { lowerRatio, STEADY_RATIO_LOW } from "./steadiness";
 
 /** A life agrees when the odds against a bounded structure are better than this: five cohorts without a death. */
@@ -131,6 +132,38 @@ export function alternativesAcrossLives(evidence: EvidenceAcrossLives, horizonMi
     ["a structure that is filling up", "halfRatio", Math.min(halfRatio ?? 0, Number.MAX_SAFE_INTEGER), HALF_RATIO],
   ];
   return rows.map(([name, statistic, value, bound]) => ({ name, statistic, value, bound, rejected: value >= bound }));
+}
+
+/**
+ * The later half of one life may be a few hours, begun in its warm-up: lives that agree tell the rate better together.
+ * The interval is the wider one of their own variances and of how they differ.
+ * @param growth of the current life; its share that is not at this site is taken to change alike.
+ * @param earlier lives of the same build.
+ */
+export function growthAcrossLives(
+  growth: FindingGrowth,
+  earlier: readonly LifeSeries[],
+  current: LifeSeries,
+): FindingGrowth {
+  const lives = [...earlier.filter(agrees), current];
+  const exposure = sum(lives, (one) => one.exposure);
+  const bytes = sum(lives, (one) => one.bytes);
+  const own = current.bytes / current.exposure;
+  if (!(own > 0)) return growth;
+  const within = sum(lives, (one) => one.varianceBytes2);
+  const between = sum(lives, (one) => (one.bytes - (bytes / exposure) * one.exposure) ** 2);
+  const { perExposure, low, high } = rateOf(bytes, exposure, Math.max(within, between));
+  const perRequest = (rate: number): number | null =>
+    growth.bytesPerRequest === null ? null : growth.bytesPerRequest * (rate / own);
+  return {
+    ...growth,
+    bytesPerRequest: perRequest(perExposure),
+    bytesPerRequestLow: perRequest(low),
+    bytesPerRequestHigh: perRequest(high),
+    bytesPerHour: growth.bytesPerHour * (perExposure / own),
+    bytesPerHourLow: growth.bytesPerHour * (low / own),
+    bytesPerHourHigh: growth.bytesPerHour * (high / own),
+  };
 }
 
 /**

@@ -17,6 +17,12 @@ export function isLiving(sample: StoredSample): boolean {
   return sample.freedMillis === Number.POSITIVE_INFINITY && !sample.container;
 }
 
+export function oldestBirth(samples: readonly StoredSample[], fallbackMillis: number): number {
+  let oldest = fallbackMillis;
+  for (const sample of samples) oldest = Math.min(oldest, sample.bornMillis);
+  return oldest;
+}
+
 /**
  * Living samples of the site and, on a route, all others that are kept too: those of sites over threshold, and those
  * whose deepest tested function frees next to nothing. A bounded structure of the same route stays out.

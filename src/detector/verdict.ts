@@ -15,6 +15,11 @@ const KEEP_QUARTER_RATIO = 0.25;
 const MINIMUM_SURVIVORS = 20;
 /** Rule (v): the share of mature cohorts that live through every age that enough of them have reached. */
 const LEAK_SURVIVAL_RATIO = 0.5;
+/**
+ * Horizons that the oldest object of a site has lived when a `leak` is first said. A cache for a day's entries fills in a day
+ * of mean traffic; begun at a weekend, or any other quiet time, it evicts for the first time well after a horizon.
+ */
+const LEAK_OLDEST_HORIZONS = 2;
 /** What counts as mature has survived so many (src/worker/live-samples.ts). */
 const MATURITY_MAJOR_GCS = 2;
 /** A broken rule must stay broken this share of the horizon before a verdict is withdrawn. */
@@ -30,6 +35,8 @@ export interface Standing {
   readonly heldMillis: number;
   /** How long it has been so with nothing that refutes it (`isRefuted`) at any look. */
   readonly unrefutedMillis: number;
+  /** Age of the site's oldest living sample. */
+  readonly oldestMillis: () => number;
   readonly horizonMillis: number;
   readonly current: VerdictName | null;
 }
@@ -50,8 +57,9 @@ export function judge(evaluation: Evaluation | null, standing: Standing): Verdic
 }
 
 /** What a leak must show to be told, and need not show again while it stands. */
-function isSure({ halfRatioLow }: Evaluation, { unrefutedMillis, horizonMillis }: Standing): boolean {
-  return unrefutedMillis >= horizonMillis && (halfRatioLow ?? 0) >= STEADY_RATIO_LOW;
+function isSure({ halfRatioLow }: Evaluation, { unrefutedMillis, oldestMillis, horizonMillis }: Standing): boolean {
+  if (unrefutedMillis < horizonMillis || (halfRatioLow ?? 0) < STEADY_RATIO_LOW) return false;
+  return oldestMillis() >= LEAK_OLDEST_HORIZONS * horizonMillis;
 }
 
 /** Evidence that speaks against a verdict that stands, rather than being too thin for it: an expiry, or no more growth. */
@@ -63,11 +71,13 @@ export function isRefuted(evaluation: Evaluation | null): boolean {
 
 /**
  * The alternatives that the numbers of a finding speak for or against.
- * @param majorGcsSurvived mark-compacts since the oldest living sample was born; a lower bound in a long life.
+ * @param oldestMillis age of the oldest living sample.
+ * @param majorGcsSurvived mark-compacts since it was born; a lower bound in a long life.
  */
 export function alternativesOf(
   evaluation: Evaluation,
   heldMillis: number,
+  oldestMillis: number,
   horizonMillis: number,
   { idleBytesPerHour, busyBytesPerHour }: Pick<FindingContrast, "idleBytesPerHour" | "busyBytesPerHour">,
   growth: Pick<FindingGrowth, "bytesPerRequestLow">,
@@ -81,6 +91,13 @@ export function alternativesOf(
       heldMillis / 1_000,
       horizonMillis / 1_000,
       heldMillis >= horizonMillis,
+    ),
+    reject(
+      "a cache that a quiet time fills slowly",
+      "oldestAgeSeconds",
+      oldestMillis / 1_000,
+      (LEAK_OLDEST_HORIZONS * horizonMillis) / 1_000,
+      oldestMillis >= LEAK_OLDEST_HORIZONS * horizonMillis,
     ),
   ];
   if (evaluation.minQuarterRatio !== null) {

@@ -8,11 +8,11 @@ import { ANONYMOUS_FUNCTION, type DescribedFrame, type FindingContext, toFinding
 import { checkFix, looksDue } from "../detector/fix-check";
 import { fixQuestionOf, keysOf, withFix } from "../detector/fix-question";
 import { lifeNumbers } from "../detector/life-series";
-import { acrossLives, alternativesAcrossLives, type EvidenceAcrossLives } from "../detector/lives";
+import { acrossLives, alternativesAcrossLives, type EvidenceAcrossLives, growthAcrossLives } from "../detector/lives";
 import type { OwnerState } from "../detector/owner-state";
 import type { SiteSummary } from "../detector/summary";
 import type { Transition } from "../detector/transition";
-import type { Finding } from "../model/finding";
+import type { Finding, FindingGrowth } from "../model/finding";
 import { type LifeSeries, type LifeSite, seriesKey, siteKeyOf } from "../model/life";
 import type { Frame } from "../model/observation";
 import type { OwnerKind } from "../model/owner";
@@ -152,18 +152,19 @@ export class LifeWatch {
   private acrossLives(summary: SiteSummary, current: LifeSeries, nowMillis: number): Finding | null {
     const { opening, past } = this.options.journal;
     const key = seriesKey(current);
-    const earlier = past.flatMap((life) =>
-      life.opening.service !== opening.service
+    const earlier = past.flatMap(({ opening: { service, buildId, startTimeMillis }, series }) =>
+      service !== opening.service
         ? []
-        : life.series
+        : series
             .filter((one) => seriesKey(one) === key && one.timeMillis < opening.startTimeMillis)
-            .map((one) => ({ startMillis: life.opening.startTimeMillis, endMillis: one.timeMillis, series: one })),
+            .map((one) => ({ startMillis: startTimeMillis, endMillis: one.timeMillis, series: one, buildId })),
     );
     const own = { startMillis: opening.startTimeMillis, endMillis: nowMillis, series: current };
     const evidence = acrossLives(earlier, own, opening.horizonMillis, this.orderOf(key));
     if (!evidence.supportsLeak) return null;
-    const { owner, frame, namedFrame } = summary;
-    const transition = this.options.detector.describeAcrossLives(owner, frame, namedFrame, nowMillis);
+    const ofThisBuild = earlier.filter(({ buildId }) => buildId === opening.buildId).map(({ series }) => series);
+    const growthOf = (growth: FindingGrowth): FindingGrowth => growthAcrossLives(growth, ofThisBuild, current);
+    const transition = this.options.detector.describeAcrossLives(summary.owner, summary, growthOf, nowMillis);
     if (transition === null) return null;
     return toFinding(withEvidence(transition, evidence, opening.horizonMillis), this.options.context());
   }

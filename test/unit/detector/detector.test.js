@@ -47,6 +47,11 @@ test("bytes per request come out with the truth inside the interval", () => {
 const HEALTHY = {
   "a cache with a time to live of 6 s": { lifeSeconds: () => 6 },
   "a first-in first-out structure of 15 s": { lifeSeconds: () => 15 },
+  "a first-in first-out structure that takes 1.9 horizons to fill": {
+    lifeSeconds: () => 57,
+    seconds: 150,
+    samplesPerSecond: 8,
+  },
   "random evictions, 15 s on average": { lifeSeconds: (_t, _i, rnd) => -15 * Math.log(rnd()) },
   "finite keys filling": { lifeSeconds: (t, _i, rnd) => (rnd() < Math.exp(-t / 7) ? FOREVER : 0) },
   "a warm-up": { lifeSeconds: (t) => (t < 12 ? FOREVER : 0) },

@@ -77,7 +77,15 @@ test("sizes and durations are written with at most three digits and a unit", () 
 test("a leak rejects each harmless explanation with a number; a withdrawn finding says which one fits", () => {
   const transition = leakTransition();
   const statistics = transition.alternatives.map(({ statistic }) => statistic);
-  for (const statistic of ["lnE", "heldSeconds", "minQuarterRatio", "halfRatio", "survivalRatio", "majorGcsSurvived"])
+  for (const statistic of [
+    "lnE",
+    "heldSeconds",
+    "oldestAgeSeconds",
+    "minQuarterRatio",
+    "halfRatio",
+    "survivalRatio",
+    "majorGcsSurvived",
+  ])
     assert.ok(statistics.includes(statistic), statistic);
   assert.deepEqual(
     transition.alternatives.filter(({ rejected }) => !rejected),

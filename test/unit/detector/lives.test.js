@@ -1,7 +1,7 @@
 "use strict";
 const assert = require("node:assert/strict");
 const { describe, it } = require("node:test");
-const { acrossLives, alternativesAcrossLives } = require("../../../dist/detector/lives.js");
+const { acrossLives, alternativesAcrossLives, growthAcrossLives } = require("../../../dist/detector/lives.js");
 
 const HOUR = 3_600_000;
 const HORIZON = 24 * HOUR;
@@ -172,5 +172,52 @@ describe("lives that are too short alone", () => {
     const few = (order) => judge(nightly(3, { matured: 6, quarters: [2, 2, 2, 2] }), order);
     assert.equal(few(0).supportsLeak, true);
     assert.equal(few(1_000).supportsLeak, false);
+  });
+});
+
+describe("the rate of a leak over several lives", () => {
+  const numbers = (bytes, exposure, given) => ({
+    ...life(0, 24, { bytes, exposure, ...given }).series,
+    varianceBytes2: (bytes / 5) ** 2,
+  });
+  const own = {
+    bytesPerRequest: 260,
+    bytesPerRequestLow: 100,
+    bytesPerRequestHigh: 600,
+    bytesPerHour: 26_000,
+    bytesPerHourLow: 10_000,
+    bytesPerHourHigh: 60_000,
+    retainedBytes: 5_000,
+  };
+
+  it("is that of all lives together, with an interval that many of them narrow", () => {
+    const current = numbers(20_000, 100);
+    const growth = growthAcrossLives(own, new Array(9).fill(numbers(100_000, 1_000)), current);
+    // 920,000 bytes in 9,100 requests at the site, which is 200 bytes of the current life's 260.
+    const expected = (260 / 200) * (920_000 / 9_100);
+    assert.ok(Math.abs(growth.bytesPerRequest - expected) < 1e-9, `${growth.bytesPerRequest}`);
+    assert.ok(Math.abs(growth.bytesPerHour - 100 * expected) < 1e-6);
+    assert.ok(growth.bytesPerRequestLow > 0.8 * expected && growth.bytesPerRequestLow < expected);
+    assert.ok(growth.bytesPerRequestHigh < 1.25 * expected && growth.bytesPerRequestHigh > expected);
+    assert.equal(growth.retainedBytes, 5_000);
+  });
+
+  it("has a wide interval where lives differ more than chance allows", () => {
+    const lives = [50_000, 150_000, 50_000, 150_000].map((bytes) => numbers(bytes, 1_000));
+    const growth = growthAcrossLives(own, lives, numbers(100_000, 1_000));
+    assert.ok(growth.bytesPerRequestHigh > 1.4 * growth.bytesPerRequest);
+  });
+
+  it("leaves out lives that do not agree, and stays as it is where the current one kept nothing", () => {
+    const silent = numbers(0, 50_000, { matured: 0 });
+    const growth = growthAcrossLives(own, [silent], numbers(200_000, 1_000));
+    assert.ok(Math.abs(growth.bytesPerRequest - own.bytesPerRequest) < 1e-9, `${growth.bytesPerRequest}`);
+    assert.equal(growthAcrossLives(own, [], numbers(0, 1_000)), own);
+  });
+
+  it("keeps owners without requests without bytes per request", () => {
+    const growth = growthAcrossLives({ ...own, bytesPerRequest: null }, [numbers(100_000, 20)], numbers(50_000, 20));
+    assert.equal(growth.bytesPerRequest, null);
+    assert.ok(growth.bytesPerHour > own.bytesPerHour);
   });
 });

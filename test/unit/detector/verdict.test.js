@@ -6,6 +6,7 @@ const { judge } = require("../../../dist/detector/verdict");
 const held = (current = "watch", unrefutedMillis = 30_000) => ({
   heldMillis: 30_000,
   unrefutedMillis,
+  oldestMillis: () => 60_000,
   horizonMillis: 30_000,
   current,
 });
@@ -42,6 +43,13 @@ test("a rate that may have halved, and evidence that was refuted within the hori
   assert.equal(judge(unsure, held("leak")), "leak");
   assert.equal(judge(evidence(0.9), held("saturating", 29_999)), "watch");
   assert.equal(judge(evidence(0.9), held("urgent", 29_999)), "leak");
+});
+
+test("no leak is told before an object of the site has lived for two horizons, and none ends for lack of one", () => {
+  const young = (current) => ({ ...held(current), oldestMillis: () => 59_999 });
+  assert.equal(judge(evidence(0.9), young()), "watch");
+  assert.equal(judge(evidence(0.9), young("saturating")), "watch");
+  assert.equal(judge(evidence(0.9), young("leak")), "leak");
 });
 
 test("below the threshold nothing is said", () => {
