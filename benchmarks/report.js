@@ -1,6 +1,6 @@
 /**
- * `npm run bench:report`: writes the README's budget table, the component table of docs/overhead.md and the SVG plot
- * from benchmarks/results/*.json.
+ * `npm run bench:report`: writes the README's budget table, the tables of docs/overhead.md and the SVG plot from
+ * benchmarks/results/*.json.
  * Owns which files go where; a test checks that what is committed is what this makes.
  */
 "use strict";
@@ -8,7 +8,7 @@
 const { existsSync, readFileSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 const { budgetPlot } = require("./report/plots");
-const { componentBlock, readmeBlock, withBlock } = require("./report/readme-table");
+const { componentBlock, fullBlock, readmeBlock, withBlock } = require("./report/readme-table");
 
 const ROOT = join(__dirname, "..");
 const RESULTS = join(__dirname, "results");
@@ -16,6 +16,8 @@ const RESULTS = join(__dirname, "results");
 const PRIMARY = ["node-24", "node-26"];
 /** In the order of the component table's rows. */
 const ALL = [...PRIMARY, "worst-24", "node-22", "node-20"];
+/** Parts that only `bench:full` has: hours, so they come from runs, and maybe from machines, of their own. */
+const FULL = ["full-24", "full-26"];
 
 function read(names) {
   const files = names.map((name) => join(RESULTS, `${name}.json`)).filter(existsSync);
@@ -26,10 +28,13 @@ function read(names) {
 function makeFiles() {
   const primary = read(PRIMARY);
   if (primary.length === 0) throw new Error("no results: npm run bench -- --json benchmarks/results/node-24.json");
-  const blocks = { "README.md": readmeBlock(primary), "docs/overhead.md": componentBlock(read(ALL)) };
-  const documents = Object.entries(blocks).map(([name, block]) => {
+  const blocks = {
+    "README.md": [readmeBlock(primary)],
+    "docs/overhead.md": [componentBlock(read(ALL)), fullBlock(read(FULL))],
+  };
+  const documents = Object.entries(blocks).map(([name, ofDocument]) => {
     const file = join(ROOT, name);
-    return [file, withBlock(readFileSync(file, "utf8"), block)];
+    return [file, ofDocument.reduce(withBlock, readFileSync(file, "utf8"))];
   });
   return new Map([...documents, [join(RESULTS, "budgets.svg"), budgetPlot(primary)]]);
 }

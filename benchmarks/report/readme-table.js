@@ -5,6 +5,8 @@ const { format, formatEstimate } = require("../verdicts");
 
 const BEGIN = "<!-- bench:begin (made by npm run bench:report) -->";
 const END = "<!-- bench:end -->";
+const FULL_BEGIN = "<!-- bench-full:begin (made by npm run bench:report) -->";
+const FULL_END = "<!-- bench-full:end -->";
 
 function lineOf(result) {
   return `Node ${result.machine.node.slice(1).split(".")[0]}`;
@@ -113,11 +115,38 @@ function componentBlock(results) {
   return [BEGIN, "", componentTable(results), "", `Measured: ${conditions(results)}.`, "", END].join("\n");
 }
 
-/** @returns the text with its block replaced; throws when the markers are missing. */
-function withBlock(text, block) {
-  const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)];
-  if (begin < 0 || end < begin) throw new Error(`the document lacks ${BEGIN} ... ${END}`);
-  return text.slice(0, begin) + block + text.slice(end + END.length);
+/** Each profiler's cost in the same service under the same load; one that does not start is named with the reason's first line. */
+function peerTable(result) {
+  const lines = [
+    `| ${lineOf(result)} | CPU per request, against no profiler | pause of a capture or profile, CPU ms | longest event-loop delay, ms | RSS, MB |`,
+    "|---|---|---|---|---|",
+  ];
+  for (const row of result.tables.peers) {
+    if (row.failure !== undefined) {
+      lines.push(`| ${row.name} | does not start here: ${row.failure.split("\n")[0]} | | | |`);
+      continue;
+    }
+    const pause = row.pauseCpuMillis === null ? "not read" : interval(row.pauseCpuMillis, 1);
+    const cells = [interval(row.cpuRatio, 3), pause, interval(row.delayMaxMillis, 1), (row.rssBytes / 1e6).toFixed(0)];
+    lines.push(`| ${[row.name, ...cells].join(" | ")} |`);
+  }
+  return lines.join("\n");
 }
 
-module.exports = { BEGIN, END, budgetTable, componentBlock, readmeBlock, withBlock };
+/** What only `npm run bench:full` measures. */
+function fullBlock(results) {
+  const peers = results.filter((result) => result.tables.peers !== undefined).flatMap((one) => [peerTable(one), ""]);
+  return [FULL_BEGIN, "", budgetTable(results), "", ...peers, `Measured: ${conditions(results)}.`, "", FULL_END].join(
+    "\n",
+  );
+}
+
+/** @returns the text with the block of the same markers replaced; throws when the text lacks them. */
+function withBlock(text, block) {
+  const [first, last] = block.startsWith(FULL_BEGIN) ? [FULL_BEGIN, FULL_END] : [BEGIN, END];
+  const [begin, end] = [text.indexOf(first), text.indexOf(last)];
+  if (begin < 0 || end < begin) throw new Error(`the document lacks ${first} ... ${last}`);
+  return text.slice(0, begin) + block + text.slice(end + last.length);
+}
+
+module.exports = { BEGIN, END, budgetTable, componentBlock, fullBlock, readmeBlock, withBlock };
