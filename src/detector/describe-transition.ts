@@ -3,7 +3,7 @@ import type { FindingEvidence, FindingGrowth, RouteKind } from "../model/finding
 import type { OwnerKind } from "../model/owner";
 import type { DetectorMemory } from "./detector-memory";
 import { forecastLevel } from "./forecast";
-import { contrastRecord, growthRate, growthRecord } from "./growth";
+import { contrastRecord, growthRate, growthRecord, type Rate } from "./growth";
 import { type Evaluation, type HypothesisContext, Look } from "./hypothesis";
 import { type InferredOwner, inferOwner, inferredGrowth } from "./infer-owner";
 import { ladderAlternatives, ladderEvidence, ladderGrowth } from "./ladder-record";
@@ -37,7 +37,7 @@ export function describeTransition(
   tracked: TrackedSite,
   nowMillis: number,
   hypothesisCount: number,
-  growthOf: (own: FindingGrowth) => FindingGrowth = (own) => own,
+  growthOf: (own: FindingGrowth, ofSite: Rate | null) => FindingGrowth = (own) => own,
 ): Transition | null {
   const { stacks, options, levels } = memory;
   const site = stacks.frames[tracked.namedFrame];
@@ -57,6 +57,7 @@ export function describeTransition(
     ladder === null
       ? growthRecord(growthRate(retained, exposure, sinceMillis, endMillis), retained, clock, sinceMillis, endMillis)
       : ladderGrowth(ladder, owner, nowMillis),
+    growthRate(living, exposure, sinceMillis, endMillis),
   );
   // Whose it is may show in the requests that came while it grew.
   const inferred = inferRouteOf(memory, owner, tracked, holding, nowMillis);

@@ -7,6 +7,7 @@ import type { Observation } from "../model/observation";
 import { describeTransition, routeHasShown } from "./describe-transition";
 import { DetectorMemory, type DetectorOptions } from "./detector-memory";
 import { halfExposureMillis } from "./exposure";
+import type { Rate } from "./growth";
 import { type Evaluation, forOrder, Look } from "./hypothesis";
 import { nameBelow } from "./inlining";
 import { judgeLadder, type LadderReading, perHour } from "./ladder";
@@ -74,13 +75,13 @@ export class Detector {
 
   /**
    * The record of a `leak` that more than this life speaks for (lives.ts); the site's own verdict stays as it is.
-   * @param growthOf what those lives make of this one's growth.
+   * @param growthOf what those lives make of this one's growth, and of the part of it that is at the site.
    * @returns null where the owner or the site is unknown.
    */
   describeAcrossLives(
     ownerKey: string,
     { frame, namedFrame }: Pick<TrackedSite, "frame" | "namedFrame">,
-    growthOf: (own: FindingGrowth) => FindingGrowth,
+    growthOf: (own: FindingGrowth, ofSite: Rate | null) => FindingGrowth,
     now: number,
   ): Transition | null {
     const owner = this.memory.owners.get(ownerKey);

@@ -5,7 +5,7 @@
 import type { FindingAlternative, FindingGrowth } from "../model/finding";
 import type { LifeSeries } from "../model/life";
 import { lnEvidence, lnThreshold } from "./evidence";
-import { rateOf } from "./growth";
+import { type Rate, rateOf } from "./growth";
 import { lowerRatio, STEADY_RATIO_LOW } from "./steadiness";
 
 /** A life agrees when the odds against a bounded structure are better than this: five cohorts without a death. */
@@ -138,18 +138,20 @@ export function alternativesAcrossLives(evidence: EvidenceAcrossLives, horizonMi
  * The later half of one life may be a few hours, begun in its warm-up: lives that agree tell the rate better together.
  * The interval is the wider one of their own variances and of how they differ.
  * @param growth of the current life; its share that is not at this site is taken to change alike.
+ * @param ofSite the site's own part of it, over the same births: what both share of chance cancels out.
  * @param earlier lives of the same build.
  */
 export function growthAcrossLives(
   growth: FindingGrowth,
+  ofSite: Rate | null,
   earlier: readonly LifeSeries[],
   current: LifeSeries,
 ): FindingGrowth {
   const lives = [...earlier.filter(agrees), current];
   const exposure = sum(lives, (one) => one.exposure);
   const bytes = sum(lives, (one) => one.bytes);
-  const own = current.bytes / current.exposure;
-  if (!(own > 0)) return growth;
+  const own = ofSite?.perExposure ?? 0;
+  if (own <= 0 || bytes <= 0) return growth;
   const within = sum(lives, (one) => one.varianceBytes2);
   const between = sum(lives, (one) => (one.bytes - (bytes / exposure) * one.exposure) ** 2);
   const { perExposure, low, high } = rateOf(bytes, exposure, Math.max(within, between));

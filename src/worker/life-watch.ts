@@ -7,6 +7,7 @@ import type { Clock } from "../detector/exposure";
 import { ANONYMOUS_FUNCTION, type DescribedFrame, type FindingContext, toFinding } from "../detector/finding-record";
 import { checkFix, looksDue } from "../detector/fix-check";
 import { fixQuestionOf, keysOf, withFix } from "../detector/fix-question";
+import type { Rate } from "../detector/growth";
 import { lifeNumbers } from "../detector/life-series";
 import { acrossLives, alternativesAcrossLives, type EvidenceAcrossLives, growthAcrossLives } from "../detector/lives";
 import type { OwnerState } from "../detector/owner-state";
@@ -163,7 +164,8 @@ export class LifeWatch {
     const evidence = acrossLives(earlier, own, opening.horizonMillis, this.orderOf(key));
     if (!evidence.supportsLeak) return null;
     const ofThisBuild = earlier.filter(({ buildId }) => buildId === opening.buildId).map(({ series }) => series);
-    const growthOf = (growth: FindingGrowth): FindingGrowth => growthAcrossLives(growth, ofThisBuild, current);
+    const growthOf = (growth: FindingGrowth, ofSite: Rate | null): FindingGrowth =>
+      growthAcrossLives(growth, ofSite, ofThisBuild, current);
     const transition = this.options.detector.describeAcrossLives(summary.owner, summary, growthOf, nowMillis);
     if (transition === null) return null;
     return toFinding(withEvidence(transition, evidence, opening.horizonMillis), this.options.context());

@@ -190,10 +190,12 @@ describe("the rate of a leak over several lives", () => {
     retainedBytes: 5_000,
   };
 
+  const ofSite = { perExposure: 200, low: 100, high: 400, exposure: 100 };
+
   it("is that of all lives together, with an interval that many of them narrow", () => {
     const current = numbers(20_000, 100);
-    const growth = growthAcrossLives(own, new Array(9).fill(numbers(100_000, 1_000)), current);
-    // 920,000 bytes in 9,100 requests at the site, which is 200 bytes of the current life's 260.
+    const growth = growthAcrossLives(own, ofSite, new Array(9).fill(numbers(100_000, 1_000)), current);
+    // 920,000 bytes in 9,100 requests at the site, which has 200 of the 260 bytes a request of the current life.
     const expected = (260 / 200) * (920_000 / 9_100);
     assert.ok(Math.abs(growth.bytesPerRequest - expected) < 1e-9, `${growth.bytesPerRequest}`);
     assert.ok(Math.abs(growth.bytesPerHour - 100 * expected) < 1e-6);
@@ -204,20 +206,23 @@ describe("the rate of a leak over several lives", () => {
 
   it("has a wide interval where lives differ more than chance allows", () => {
     const lives = [50_000, 150_000, 50_000, 150_000].map((bytes) => numbers(bytes, 1_000));
-    const growth = growthAcrossLives(own, lives, numbers(100_000, 1_000));
+    const growth = growthAcrossLives(own, ofSite, lives, numbers(100_000, 1_000));
     assert.ok(growth.bytesPerRequestHigh > 1.4 * growth.bytesPerRequest);
   });
 
   it("leaves out lives that do not agree, and stays as it is where the current one kept nothing", () => {
     const silent = numbers(0, 50_000, { matured: 0 });
-    const growth = growthAcrossLives(own, [silent], numbers(200_000, 1_000));
+    const growth = growthAcrossLives(own, ofSite, [silent], numbers(200_000, 1_000));
     assert.ok(Math.abs(growth.bytesPerRequest - own.bytesPerRequest) < 1e-9, `${growth.bytesPerRequest}`);
-    assert.equal(growthAcrossLives(own, [], numbers(0, 1_000)), own);
+    assert.equal(growthAcrossLives(own, { ...ofSite, perExposure: 0 }, [], numbers(0, 1_000)), own);
+    assert.equal(growthAcrossLives(own, null, [], numbers(200_000, 1_000)), own);
   });
 
   it("keeps owners without requests without bytes per request", () => {
-    const growth = growthAcrossLives({ ...own, bytesPerRequest: null }, [numbers(100_000, 20)], numbers(50_000, 20));
+    const perHour = { perExposure: 2_500, low: 1_000, high: 4_000, exposure: 20 };
+    const lives = [numbers(100_000, 20)];
+    const growth = growthAcrossLives({ ...own, bytesPerRequest: null }, perHour, lives, numbers(50_000, 20));
     assert.equal(growth.bytesPerRequest, null);
-    assert.ok(growth.bytesPerHour > own.bytesPerHour);
+    assert.ok(Math.abs(growth.bytesPerHour / own.bytesPerHour - 1.5) < 1e-9);
   });
 });
