@@ -20,6 +20,9 @@ const SITE_FUNCTIONS = 3;
 const HOUR_MILLIS = 3_600_000;
 const INFERENCE_SHARE_OF_HORIZON = 1 / 4;
 
+/** Of this life's growth, and of the part of it that is at the site, what several lives make. */
+export type GrowthOf = (own: FindingGrowth, ofSite: Rate | null) => FindingGrowth;
+
 /** What a site holds, and when it was born. */
 interface Holding {
   readonly evaluation: Evaluation | null;
@@ -37,7 +40,7 @@ export function describeTransition(
   tracked: TrackedSite,
   nowMillis: number,
   hypothesisCount: number,
-  growthOf: (own: FindingGrowth, ofSite: Rate | null) => FindingGrowth = (own) => own,
+  growthOf?: GrowthOf,
 ): Transition | null {
   const { stacks, options, levels } = memory;
   const site = stacks.frames[tracked.namedFrame];
@@ -53,12 +56,13 @@ export function describeTransition(
   const clock = owner.hasRequests ? exposure : null;
   const sinceMillis = firstBirth(retained, startMillis, endMillis);
   const ladder = holding.evaluation?.overThreshold ? null : tracked.ladder;
-  const growth = growthOf(
+  const rateAt = (samples: readonly StoredSample[]): Rate | null =>
+    growthRate(samples, exposure, sinceMillis, endMillis);
+  const own =
     ladder === null
-      ? growthRecord(growthRate(retained, exposure, sinceMillis, endMillis), retained, clock, sinceMillis, endMillis)
-      : ladderGrowth(ladder, owner, nowMillis),
-    growthRate(living, exposure, sinceMillis, endMillis),
-  );
+      ? growthRecord(rateAt(retained), retained, clock, sinceMillis, endMillis)
+      : ladderGrowth(ladder, owner, nowMillis);
+  const growth = growthOf === undefined || ladder !== null ? own : growthOf(own, rateAt(living));
   // Whose it is may show in the requests that came while it grew.
   const inferred = inferRouteOf(memory, owner, tracked, holding, nowMillis);
   const others = elsewhere(memory, owner, tracked, startMillis, endMillis);

@@ -2,12 +2,11 @@
  * Pure: the same observations give the same transitions, live or replayed from a history file.
  * Owns the order of work at each look: take in, test every function of every owner, name sites, judge, report changes.
  */
-import type { FindingGrowth, VerdictName } from "../model/finding";
+import type { VerdictName } from "../model/finding";
 import type { Observation } from "../model/observation";
-import { describeTransition, routeHasShown } from "./describe-transition";
+import { describeTransition, type GrowthOf, routeHasShown } from "./describe-transition";
 import { DetectorMemory, type DetectorOptions } from "./detector-memory";
 import { halfExposureMillis } from "./exposure";
-import type { Rate } from "./growth";
 import { type Evaluation, forOrder, Look } from "./hypothesis";
 import { nameBelow } from "./inlining";
 import { judgeLadder, type LadderReading, perHour } from "./ladder";
@@ -75,13 +74,12 @@ export class Detector {
 
   /**
    * The record of a `leak` that more than this life speaks for (lives.ts); the site's own verdict stays as it is.
-   * @param growthOf what those lives make of this one's growth, and of the part of it that is at the site.
    * @returns null where the owner or the site is unknown.
    */
   describeAcrossLives(
     ownerKey: string,
     { frame, namedFrame }: Pick<TrackedSite, "frame" | "namedFrame">,
-    growthOf: (own: FindingGrowth, ofSite: Rate | null) => FindingGrowth,
+    growthOf: GrowthOf,
     now: number,
   ): Transition | null {
     const owner = this.memory.owners.get(ownerKey);

@@ -16,11 +16,13 @@ const FINDINGS_FILE_ASIDE = "findings.1.jsonl";
 const FINDINGS_SHARE = 1 / 16;
 /** Findings whose acknowledgement is followed; the ones that changed last stay. */
 const MAX_FOLLOWED = 1_000;
+/** What this life alone makes of a leak that earlier lives told, while its own evidence still builds up. */
+const NO_NEWS_OF_CARRIED: readonly VerdictName[] = ["watch", "saturating"];
 /** Verdicts that a person can silence; the others are no alarm, or the end of one. */
 const SILENCEABLE: readonly VerdictName[] = ["watch", "saturating", "leak", "urgent"];
 
 interface Followed {
-  /** It stands on the evidence of earlier lives: that this one's builds up again is no news. */
+  /** It stands on the evidence of earlier lives, until this life has told it too, or ended it. */
   readonly isCarried?: boolean;
   /** As the detector has it. */
   readonly actual: Finding;
@@ -52,7 +54,7 @@ export class Findings {
     this.acknowledgements?.look(nowMillis);
     const known = this.followed.get(actual.id);
     const before = known?.told ?? null;
-    if (known?.isCarried === true && actual.verdict === "watch") return [];
+    if (known?.isCarried === true && NO_NEWS_OF_CARRIED.includes(actual.verdict)) return [];
     return this.tellAs(withFirstBuild(actual, before), this.acknowledgementOf(actual, nowMillis), before, actual.time);
   }
 

@@ -2,18 +2,18 @@
  * Runs on the agent's worker thread. Owns what this life writes down for the next ones, and what it makes of the lives
  * before: leaks that stand, and whether this build has fixed them.
  */
+import type { GrowthOf } from "../detector/describe-transition";
 import type { Detector } from "../detector/detector";
 import type { Clock } from "../detector/exposure";
 import { ANONYMOUS_FUNCTION, type DescribedFrame, type FindingContext, toFinding } from "../detector/finding-record";
 import { checkFix, looksDue } from "../detector/fix-check";
 import { fixQuestionOf, keysOf, withFix } from "../detector/fix-question";
-import type { Rate } from "../detector/growth";
 import { lifeNumbers } from "../detector/life-series";
 import { acrossLives, alternativesAcrossLives, type EvidenceAcrossLives, growthAcrossLives } from "../detector/lives";
 import type { OwnerState } from "../detector/owner-state";
 import type { SiteSummary } from "../detector/summary";
 import type { Transition } from "../detector/transition";
-import type { Finding, FindingGrowth } from "../model/finding";
+import type { Finding } from "../model/finding";
 import { type LifeSeries, type LifeSite, seriesKey, siteKeyOf } from "../model/life";
 import type { Frame } from "../model/observation";
 import type { OwnerKind } from "../model/owner";
@@ -164,8 +164,7 @@ export class LifeWatch {
     const evidence = acrossLives(earlier, own, opening.horizonMillis, this.orderOf(key));
     if (!evidence.supportsLeak) return null;
     const ofThisBuild = earlier.filter(({ buildId }) => buildId === opening.buildId).map(({ series }) => series);
-    const growthOf = (growth: FindingGrowth, ofSite: Rate | null): FindingGrowth =>
-      growthAcrossLives(growth, ofSite, ofThisBuild, current);
+    const growthOf: GrowthOf = (growth, ofSite) => growthAcrossLives(growth, ofSite, ofThisBuild, current);
     const transition = this.options.detector.describeAcrossLives(summary.owner, summary, growthOf, nowMillis);
     if (transition === null) return null;
     return toFinding(withEvidence(transition, evidence, opening.horizonMillis), this.options.context());

@@ -82,6 +82,9 @@ const FAMILIES = {
   accelerating: leak("spread", { keep: faster, keptShare: null }),
   "rare bursts": leak("importFile", { samplesPerDay: 90, batch: 15, sizes: [300] }),
   "across nightly restarts": leak("onUpdate", { samplesPerDay: 120 }),
+  // Longer than a horizon, and shorter than the two that a life alone needs; then just longer.
+  "restarts every 36 h": leak("onUpdate", { samplesPerDay: 120 }),
+  "restarts every 54 h": leak("onUpdate", { samplesPerDay: 120 }),
   "restarts until fixed": fixable(leak("onUpdate", { samplesPerDay: 120 })),
   "two routes sharing a site": twoRoutes,
   "inlined site": inlined,
@@ -91,6 +94,8 @@ const FAMILIES = {
 /** Process lives, in hours, and when a build without the leak is deployed. */
 const LIVES = {
   "across nightly restarts": { lifeHours: 24 },
+  "restarts every 36 h": { lifeHours: 36 },
+  "restarts every 54 h": { lifeHours: 54 },
   "restarts until fixed": { lifeHours: 24, fixedAfterHours: 192 },
 };
 

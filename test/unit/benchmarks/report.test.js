@@ -5,7 +5,7 @@ const { readFileSync } = require("node:fs");
 const { test } = require("node:test");
 const { makeFiles } = require("../../../benchmarks/report");
 const { budgetPlot } = require("../../../benchmarks/report/plots");
-const { budgetTable, readmeBlock, withBlock } = require("../../../benchmarks/report/readme-table");
+const { budgetTable, fullBlock, readmeBlock, withBlock } = require("../../../benchmarks/report/readme-table");
 const { judge } = require("../../../benchmarks/verdicts");
 
 function resultOf(node, high) {
@@ -53,4 +53,24 @@ test("the plot is one well-formed document that stays within its frame", () => {
   assert.match(svg, /prefers-color-scheme: dark/);
   const width = Number(/width="(\d+)"/.exec(svg)[1]);
   for (const [, x] of svg.matchAll(/(?:x|x1|x2|cx)="([\d.-]+)"/g)) assert.ok(Number(x) >= 0 && Number(x) <= width, x);
+});
+
+test("what bench:full alone measures has a block of its own, with the peers", () => {
+  const cost = (value) => ({ value, low: value - 0.1, high: value + 0.1, repetitions: 2 });
+  const peer = {
+    name: "pprof",
+    cpuRatio: cost(1.2),
+    delayMaxMillis: cost(30),
+    rssBytes: 90e6,
+    pauseCpuMillis: cost(5),
+  };
+  const broken = { name: "dd-trace", failure: "cannot start\n    at somewhere" };
+  const result = { ...resultOf("v24.1.0", 0.9), tables: { peers: [{ ...peer, profiles: 2 }, broken] } };
+  const block = fullBlock([result]);
+  const lines = block.split("\n");
+  assert.ok(lines.includes("| pprof | 1.200 (1.100 to 1.300) | 5.0 (4.9 to 5.1) | 30.0 (29.9 to 30.1) | 90 |"), block);
+  assert.ok(lines.includes("| dd-trace | does not start here: cannot start | | | |"), block);
+  const text = `${readmeBlock([resultOf("v24.1.0", 2)])}\n${block}\nafter`;
+  const other = fullBlock([{ ...resultOf("v24.1.0", 3), tables: {} }]);
+  assert.equal(withBlock(text, other), text.replace(block, other));
 });

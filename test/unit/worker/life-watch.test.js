@@ -24,7 +24,14 @@ function service(context) {
   let lives = 0;
   let told = 0;
   /** Runs a life to its end. @returns the findings of this life, and its log. */
-  return function live({ build = "one", seconds = 120, leaks = true, restartCount = 0, isContinued = false } = {}) {
+  return function live({
+    build = "one",
+    seconds = 120,
+    leaks = true,
+    restartCount = 0,
+    isContinued = false,
+    samplesPerSecond = 4,
+  } = {}) {
     if (!isContinued) lives++;
     const startMillis = START_MILLIS + lives * HOUR;
     const { settings } = readConfiguration({
@@ -63,7 +70,7 @@ function service(context) {
     };
     const options = { start, folder: files, log, ask: () => {}, journal, processId: PROCESS_ID };
     const pipeline = new Pipeline({ ...options, now: () => startMillis });
-    const probe = simulatedProbe({ root: folder, leaks, startMillis });
+    const probe = simulatedProbe({ root: folder, leaks, startMillis, samplesPerSecond });
     pipeline.handle(probe.hello());
     for (let second = 0; second < seconds; second++) pipeline.handle(probe.next());
     journal.close();
@@ -131,6 +138,24 @@ describe("lives of one service", () => {
       const { verdicts } = live({ build: "two", leaks: false, ...short });
       assert.ok(!verdicts.includes("leak"), verdicts.join());
     }
+  });
+
+  it("the rate of a leak that several lives tell is that of this build's lives together", (context) => {
+    const live = service(context);
+    // Another build, which leaks much faster, and a life of this one that leaks at half the pace of the next.
+    live({ build: "zero", seconds: 28, samplesPerSecond: 16 });
+    live({ build: "one", seconds: 28 });
+    const { folder, findings } = live({ build: "one", seconds: 28, samplesPerSecond: 8 });
+    const leak = findings.find(({ verdict, evidence }) => verdict === "leak" && evidence.lives >= 3);
+    assert.ok(leak, findings.map(({ verdict }) => verdict).join());
+    const [other, before, current] = readLives(folder).map(({ series }) => {
+      const { bytes, exposure } = series.find((one) => one.site?.function === leak.site.function);
+      return bytes / exposure;
+    });
+    assert.ok(other > 3 * before && current > 1.8 * before, `${other}, ${before}, ${current}`);
+    // The current life had seen less by then than the one before.
+    const { bytesPerRequest } = leak.growth;
+    assert.ok(bytesPerRequest > before && bytesPerRequest < (before + current) / 2, `${bytesPerRequest}`);
   });
 
   it("short lives of a healthy service never add up", (context) => {

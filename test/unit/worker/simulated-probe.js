@@ -7,10 +7,15 @@ const { ROOT, hello, report, route } = require("./probe-messages.js");
 
 const GC_EVERY_SECONDS = 2;
 const REQUESTS_PER_SECOND = 40;
-const SAMPLES_PER_SECOND = 4;
 const INTERVAL_BYTES = 16_385;
 
-function simulatedProbe({ root = "/srv/shop", leaks = true, startMillis = 1_764_064_800_000, thread = 0 } = {}) {
+function simulatedProbe({
+  root = "/srv/shop",
+  leaks = true,
+  startMillis = 1_764_064_800_000,
+  thread = 0,
+  samplesPerSecond = 4,
+} = {}) {
   const nodes = [
     ROOT,
     { id: 2, parentId: 1, name: "processTicksAndRejections", script: "node:internal/process/task_queues", line: 60 },
@@ -30,7 +35,7 @@ function simulatedProbe({ root = "/srv/shop", leaks = true, startMillis = 1_764_
     const timeMillis = startMillis + second * 1_000;
     const ledger = [];
     const records = [];
-    for (let index = 0; index < SAMPLES_PER_SECOND * 2; index++) {
+    for (let index = 0; index < samplesPerSecond * 2; index++) {
       const isLeak = index % 2 === 0;
       ordinal++;
       record++;
