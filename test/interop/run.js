@@ -65,7 +65,7 @@ async function makeTools() {
 }
 
 async function runSteps(files) {
-  const compiled = await timed("compile", () => node(["node_modules/typescript/bin/tsc", "-p", "tsconfig.json"]));
+  const compiled = await timed("compile", () => node(["scripts/build.js"]));
   if (!compiled || !(await timed("addon", () => node(["scripts/install-addon.js"])))) return;
   const queue = [...files];
   const lane = async () => {
