@@ -2,7 +2,7 @@
  * Runs on the service's worker threads. Owns how long the thread slept inside `Atomics.wait`, which V8's event loop counts
  * as work: a pool's thread that waits for its next task that way would look busy for ever.
  */
-import { performance } from "node:perf_hooks";
+import { monotonicMillis } from "./late-modules";
 
 let blockedMillis = 0;
 let isFollowed = false;
@@ -18,11 +18,11 @@ export function followAtomicsWait(): void {
   isFollowed = true;
   const original = Atomics.wait as (...args: unknown[]) => unknown;
   const wait = function wait(this: unknown, ...args: unknown[]): unknown {
-    const started = performance.now();
+    const started = monotonicMillis();
     try {
       return Reflect.apply(original, this, args);
     } finally {
-      blockedMillis += performance.now() - started;
+      blockedMillis += monotonicMillis() - started;
     }
   };
   Object.defineProperty(wait, "length", { configurable: true, value: original.length });

@@ -1,9 +1,9 @@
 /** Runs on every thread that samples. Owns what a thread knows of its own memory and of its heap's limit. */
-import { getHeapStatistics } from "node:v8";
 import { isMainThread, resourceLimits } from "node:worker_threads";
 import { nodeArguments } from "../config";
 import { oldGenerationLimit, semiSpaceMib } from "../model/heap-limit";
 import type { MemoryReading } from "../model/messages";
+import { v8 } from "./late-modules";
 
 /** Between two counts of loaded modules: less in a load test. */
 const MODULE_COUNT_MILLIS = 10_000;
@@ -16,7 +16,7 @@ const threadLimitBytes = isMainThread ? null : (resourceLimits.maxOldGenerationS
 /** @param horizonMillis how often modules are counted depends on it. */
 export function readMemory(horizonMillis: number): MemoryReading {
   const usage = process.memoryUsage();
-  const heapLimitBytes = getHeapStatistics().heap_size_limit;
+  const heapLimitBytes = v8().getHeapStatistics().heap_size_limit;
   return {
     heapUsedBytes: usage.heapUsed,
     heapLimitBytes,

@@ -2,13 +2,13 @@
  * Runs on the service's main thread, where our addon cannot load. Owns the second engine, on the `pprof` package.
  * Must not claim labels (V8's sample ordinals are out of its reach), nor run where a sampler left on kills the process.
  */
-import { constants, PerformanceObserver } from "node:perf_hooks";
-import { getHeapStatistics } from "node:v8";
+import type { PerformanceObserver } from "node:perf_hooks";
 import { isMainThread } from "node:worker_threads";
 import { LOAD_TEST_HORIZON_MILLIS } from "../config";
 import type { GcReading } from "../model/messages";
 import type { StartResult } from "../native";
 import type { EngineResult, SamplingEngine } from "./engine";
+import { perfHooks, v8 } from "./late-modules";
 import { type AllocationTreeNode, SyntheticCaptures, sampledCount } from "./synthetic-capture";
 
 /** Each capture blocks the main thread for 40-170 ms at 8-22 thousand nodes (docs/decisions/0003). */
@@ -141,7 +141,7 @@ class GcTotals {
   #postMajorHeapBytes = 0;
 
   constructor() {
-    this.#observer = new PerformanceObserver((list) => this.#add(list.getEntries()));
+    this.#observer = new (perfHooks().PerformanceObserver)((list) => this.#add(list.getEntries()));
   }
 
   observe(): void {
@@ -164,12 +164,13 @@ class GcTotals {
   }
 
   #add(entries: readonly { readonly duration: number; readonly detail?: unknown }[]): void {
+    const { constants } = perfHooks();
     for (const entry of entries) {
       const kind = (entry.detail as { readonly kind?: number } | undefined)?.kind;
       if (kind === constants.NODE_PERFORMANCE_GC_MAJOR) {
         this.#majorCount++;
         this.#majorPauseNanos += entry.duration * 1e6;
-        this.#postMajorHeapBytes = getHeapStatistics().used_heap_size;
+        this.#postMajorHeapBytes = v8().getHeapStatistics().used_heap_size;
       } else if (kind === constants.NODE_PERFORMANCE_GC_MINOR) {
         this.#minorCount++;
         this.#minorPauseNanos += entry.duration * 1e6;

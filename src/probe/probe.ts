@@ -3,7 +3,6 @@
  * preload on, dormant until the process is a service, then one timer that closes windows, captures and reports.
  * Must never throw into the service nor keep it alive.
  */
-import { performance } from "node:perf_hooks";
 import * as workerThreads from "node:worker_threads";
 import { getEnvironmentData, isMainThread, setEnvironmentData, threadId, type Worker } from "node:worker_threads";
 import { type Configuration, exportedSignals, nodeArguments, type Settings } from "../config";
@@ -23,6 +22,7 @@ import { HookErrors } from "./hook-errors";
 import { type Attribution, HttpRequests } from "./http-requests";
 import { chooseLabels } from "./label-choice";
 import { LastWordWriter } from "./last-word";
+import { perfHooks } from "./late-modules";
 import { OrdinalReader } from "./ordinal-reader";
 import { OwnerLedger } from "./owner-ledger";
 import { currentRecord, RequestRecord, registerContextManager, runInContext, STILL_OPEN } from "./request-context";
@@ -290,7 +290,7 @@ export class Probe {
         {
           settings: this.#settings,
           problems: this.#problems,
-          processStartMillis: Math.round(performance.timeOrigin),
+          processStartMillis: Math.round(perfHooks().performance.timeOrigin),
           mainScript: process.argv[1] ?? null,
           workingDirectory: process.cwd(),
           words: this.#words.buffer,

@@ -3,7 +3,7 @@
  * and reports. Must not touch a sampler that another tool has started.
  */
 import { AsyncResource } from "node:async_hooks";
-import { performance } from "node:perf_hooks";
+import type { EventLoopUtilization } from "node:perf_hooks";
 import { isMainThread, threadId } from "node:worker_threads";
 import type { Settings } from "../config";
 import type { BudgetName, GovernorReading, SkipReason, WorkerUsage } from "../model/cost";
@@ -20,6 +20,7 @@ import { Governor } from "./governor";
 import type { HookErrors, Notify } from "./hook-errors";
 import type { Attribution } from "./http-requests";
 import { START_INTERVAL_BYTES } from "./interval-choice";
+import { monotonicMillis, perfHooks } from "./late-modules";
 import { readMemory } from "./memory-reading";
 import { OWNER_LEDGER_BYTES } from "./owner-ledger";
 import { ROW_BYTES, RowQueue } from "./row-queue";
@@ -62,8 +63,8 @@ export class Sampling {
   #lastOrdinal = 0;
   #hasRequests = false;
   /** Monotonic, as all the governor is told. */
-  #windowStartMillis: number = performance.now();
-  #utilisation = performance.eventLoopUtilization();
+  #windowStartMillis: number = monotonicMillis();
+  #utilisation: EventLoopUtilization | null = null;
   #blockedMillis = 0;
   #lastAsyncId = 0;
   /** Samples of the sampler's earlier lives. */
@@ -73,7 +74,7 @@ export class Sampling {
     this.#options = options;
     const { engine, settings } = options;
     const { horizonMillis } = settings;
-    const startMillis = performance.now();
+    const startMillis = monotonicMillis();
     this.intervalBytes = settings.samplingIntervalBytes ?? START_INTERVAL_BYTES;
     this.#governor = new Governor({
       horizonMillis,
@@ -98,7 +99,7 @@ export class Sampling {
     if (now > 0) attribution.ledger.own(1, now, OWNER_STARTUP);
     this.#labelsFromOrdinal = now;
     this.#lastOrdinal = now;
-    this.#windowStartMillis = performance.now();
+    this.#windowStartMillis = monotonicMillis();
     if (!attribution.labels.attach()) dropLabels("they could not be switched on");
   }
 
@@ -114,13 +115,13 @@ export class Sampling {
   }
 
   workerUsed(usage: WorkerUsage): void {
-    this.#governor.workerUsed(performance.now(), usage);
+    this.#governor.workerUsed(monotonicMillis(), usage);
   }
 
   /** Once per birth window. */
   tick(sink: ReportSink): void {
     const { labels } = this.#options.attribution;
-    const started = performance.now();
+    const started = monotonicMillis();
     labels.beginAgent();
     try {
       if (!this.#isEnabled) return;
@@ -129,7 +130,7 @@ export class Sampling {
       this.#obey(sink);
     } finally {
       labels.endAgent();
-      this.#governor.timerTook(performance.now() - started);
+      this.#governor.timerTook(monotonicMillis() - started);
     }
   }
 
@@ -165,9 +166,9 @@ export class Sampling {
 
   /** Load tests only. Its time is V8's garbage collections, where the user looks for it: no budget could be kept with it. */
   #requestMajorGc(): void {
-    const started = performance.now();
+    const started = monotonicMillis();
     this.#options.engine.requestMajorGc();
-    this.#governor.timerTook(started - performance.now());
+    this.#governor.timerTook(started - monotonicMillis());
   }
 
   #obstacle(sink: ReportSink): SkipReason | null {
@@ -254,9 +255,9 @@ export class Sampling {
 
   #capture(sink: ReportSink, now: number): void {
     const { engine } = this.#options;
-    const started = performance.now();
+    const started = monotonicMillis();
     const buffer = engine.capture();
-    const pauseMillis = performance.now() - started;
+    const pauseMillis = monotonicMillis() - started;
     if (buffer === null) return this.#lost("another tool has taken this agent's sampler");
     const facts = factsOf(buffer);
     this.captureCount++;
@@ -343,7 +344,7 @@ export class Sampling {
     this.#windows.take();
     ledger.restart();
     this.intervalBytes = intervalBytes;
-    this.#governor.restarted(performance.now(), intervalBytes, isForBudget);
+    this.#governor.restarted(monotonicMillis(), intervalBytes, isForBudget);
     this.#start();
     if (!this.#isRunning) return;
     if (!labels.attach()) dropLabels("they could not be switched on again after the sampler's restart");
@@ -375,8 +376,9 @@ export class Sampling {
 
   /** Since the last call. */
   #readUtilisation(): { readonly active: number; readonly utilization: number } {
+    const { performance } = perfHooks();
     const now = performance.eventLoopUtilization();
-    const since = performance.eventLoopUtilization(now, this.#utilisation);
+    const since = this.#utilisation === null ? now : performance.eventLoopUtilization(now, this.#utilisation);
     this.#utilisation = now;
     const blocked = atomicsWaitMillis() - this.#blockedMillis;
     this.#blockedMillis += blocked;
