@@ -49,6 +49,7 @@ export function describeTransition(
   const { living, startMillis, endMillis } = holding;
   const shown = living.length > 0 ? living : holding.all;
   const pooled = owner === memory.pool.owner ? memory.namePool(living, nowMillis) : null;
+  tracked.pooledAs = pooled?.route ?? null;
   const exposure = pooled?.clock ?? owner.clock;
   const retained = retainedWith(memory, owner, tracked).filter(
     (sample) => pooled === null || pooled.keys.has(sample.owner),
@@ -79,7 +80,7 @@ export function describeTransition(
   const heldMillis = owner.heldMillis(tracked.frame, nowMillis);
   const stack = representativeStack(memory, tracked, shown);
   if (tracked.siteFunctions.length === 0) {
-    const known = options.knownSiteFunctions?.(site, memory.routeOf(owner)?.name ?? null) ?? null;
+    const known = options.knownSiteFunctions?.(site, (pooled?.route ?? memory.routeOf(owner))?.name ?? null) ?? null;
     tracked.siteFunctions = known ?? siteFunctionsOf(memory, tracked.namedFrame, stack);
   }
   const since = owner.clock.originMillis();

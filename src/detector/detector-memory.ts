@@ -9,7 +9,7 @@ import type { HypothesisContext } from "./hypothesis";
 import { Ladders } from "./ladder";
 import { LevelHistory } from "./level-trend";
 import { OwnerState } from "./owner-state";
-import { commonClock, namePool, RoutePool } from "./route-pool";
+import { commonClock, namePool, RoutePool, standsFor } from "./route-pool";
 import { SampleStore, type StoredSample } from "./sample-store";
 import { StackIndex } from "./stack-index";
 
@@ -23,6 +23,12 @@ export interface DetectorOptions {
 
 /** Observations of which the mark-compact count is remembered, per thread. */
 const MAX_GC_POINTS = 512;
+
+/** Some owners, and their exposure. */
+export interface OwnersAtClock {
+  readonly owners: readonly OwnerState[];
+  readonly clock: Clock;
+}
 
 interface ThreadGcHistory {
   majorGcCount: number;
@@ -84,11 +90,22 @@ export class DetectorMemory {
     return this.routes[owner.route] ?? null;
   }
 
-  /** The owner and clock of a route by its name; null when no request of it was ever counted. */
-  routeNamed(name: string): { readonly owner: OwnerState | null; readonly clock: ExposureClock } | null {
+  /** The owner (none before its first sample) and clock of a route; null when no request of it was ever counted. */
+  routeNamed(name: string): OwnersAtClock | null {
     const route = this.resolve(this.routes.findIndex((candidate) => candidate.name === name));
     const clock = this.clocks.get(route);
-    return clock === undefined ? null : { owner: this.owners.get(`route:${route}`) ?? null, clock };
+    return clock === undefined ? null : { owners: this.ownersOf([route]), clock };
+  }
+
+  /** The same for all routes that a pooled finding of that name speaks for. */
+  routesPooledAs(name: string, nowMillis: number): OwnersAtClock | null {
+    const pooled = [...this.clocks].filter(([route]) => standsFor(name, this.routes[route]?.name ?? ""));
+    if (pooled.length === 0) return null;
+    const clocks = pooled.map(([, clock]) => ({ clock }));
+    return {
+      owners: this.ownersOf(pooled.map(([route]) => route)),
+      clock: commonClock(clocks, this.originMillis, nowMillis),
+    };
   }
 
   /** Mark-compacts of a thread since then; at least so many where that is longer ago than is remembered. */
@@ -163,6 +180,10 @@ export class DetectorMemory {
         owner === this.pool.owner ? this.pool.completeSinceMillis : this.store.completeSince(owner.key),
       ownerOrder: Math.max(0, owner.order),
     };
+  }
+
+  private ownersOf(routes: readonly number[]): OwnerState[] {
+    return routes.flatMap((route) => this.owners.get(`route:${route}`) ?? []);
   }
 
   private ownerOf(kind: OwnerKind, route: number): OwnerState {

@@ -435,6 +435,7 @@ function newSite(frame: number, namedFrame: number, now: number): TrackedSite {
     ladderSinceMillis: now,
     inferred: null,
     inferredAtMillis: now,
+    pooledAs: null,
     mergedInto: null,
   };
 }

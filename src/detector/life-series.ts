@@ -9,23 +9,23 @@ import { growthRate, median } from "./growth";
 import type { OwnerState } from "./owner-state";
 import type { StoredSample } from "./sample-store";
 
-export type LifeNumbers = Omit<LifeSeries, "kind" | "route" | "site">;
+export type LifeNumbers = Omit<LifeSeries, "kind" | "route" | "isPooled" | "site">;
 
 const QUANTILE_975 = 1.959964;
 
 /**
- * @param owner null: nothing of this route has matured, which is an observation too.
- * @param frames functions that are the site; null: everything the owner holds.
+ * @param owners empty: nothing of this route has matured, which is an observation too. Several: of a pooled finding.
+ * @param frames functions that are the site; null: everything the owners hold.
  * @returns null before anything can be judged.
  */
 export function lifeNumbers(
   memory: DetectorMemory,
-  owner: OwnerState | null,
+  owners: readonly Pick<OwnerState, "key">[],
   clock: Clock,
   frames: ReadonlySet<number> | null,
   nowMillis: number,
 ): LifeNumbers | null {
-  const samples = owner === null ? [] : samplesAt(memory, owner, frames);
+  const samples = owners.flatMap(({ key }) => samplesAt(memory, key, frames));
   const startMillis = halfExposureMillis(clock, nowMillis);
   const endMillis = Math.min(nowMillis, memory.decidableMillis(samples[0]?.thread ?? 0));
   const exposure = clock.at(endMillis) - clock.at(startMillis);
@@ -50,8 +50,8 @@ export function lifeNumbers(
   };
 }
 
-function samplesAt(memory: DetectorMemory, owner: OwnerState, frames: ReadonlySet<number> | null): StoredSample[] {
-  return [...memory.store.of(owner.key)].filter(
+function samplesAt(memory: DetectorMemory, owner: string, frames: ReadonlySet<number> | null): StoredSample[] {
+  return [...memory.store.of(owner)].filter(
     (sample) =>
       !sample.container &&
       (frames === null || memory.stacks.candidatesOf(sample.stack).some((frame) => frames.has(frame))),

@@ -1,5 +1,6 @@
 /** Pure. Owns what is remembered about one owner (a route, or background work): its order, clock and verdicts. */
 import type { VerdictName } from "../model/finding";
+import type { Route } from "../model/owner";
 import type { Clock } from "./exposure";
 import type { Evaluation } from "./hypothesis";
 import type { InferredOwner } from "./infer-owner";
@@ -30,6 +31,8 @@ export interface TrackedSite {
   /** The route found by regression, for owners without requests: once told it stays, whatever later mixes of requests can tell. */
   inferred: InferredOwner | null;
   inferredAtMillis: number;
+  /** How the routes were called when a site of the pool was last told; null for other owners, and before. */
+  pooledAs: Route | null;
   /** Lives on as another route of this owner's finding (same site). */
   mergedInto: string | null;
 }

@@ -138,8 +138,19 @@ function largestFamily(
   return best === undefined || best.count < FAMILY_SHARE * livingCount ? null : best;
 }
 
+/** Whether a pooled finding of that name speaks for this route: in another life it may be known by its parameter already. */
+export function standsFor(pooledName: string, routeName: string): boolean {
+  if (pooledName === SEVERAL_ROUTES.name || pooledName === routeName) return true;
+  const segments = routeName.split("/");
+  return segments.some((_, at) => at > 0 && segments.with(at, PARAMETER).join("/") === pooledName);
+}
+
 /** The requests of several routes together. */
-export function commonClock(owners: readonly OwnerState[], originMillis: number, nowMillis: number): Clock {
+export function commonClock(
+  owners: readonly { readonly clock: Clock }[],
+  originMillis: number,
+  nowMillis: number,
+): Clock {
   const width = Math.max(1, (nowMillis - originMillis) / CLOCK_POINTS);
   const common = new ExposureClock(originMillis, width);
   const at = (timeMillis: number): number => owners.reduce((sum, { clock }) => sum + clock.at(timeMillis), 0);

@@ -11,7 +11,7 @@ import { LN_EVIDENCE_CAP } from "./evidence";
 import type { Evaluation } from "./hypothesis";
 import { nameBelow } from "./inlining";
 import { headroomOf } from "./level-trend";
-import type { OwnerState } from "./owner-state";
+import type { OwnerState, TrackedSite } from "./owner-state";
 import type { StoredSample } from "./sample-store";
 import { isStanding } from "./verdict";
 
@@ -19,13 +19,15 @@ import { isStanding } from "./verdict";
 const MINIMUM_CANDIDATE_LN_E = 3;
 /** Share of the best candidate's survivors that the deepest function must hold to stand for it. */
 const HOLDS_SHARE = 0.8;
+/** Sites of the pool; each costs series for every route. */
+const MAX_POOLED_SITES = 3;
 /** A site that is shown already keeps its place against a new one with so much more evidence, in nats. */
 const INCUMBENT_BONUS = 2;
 
 export interface SiteSummary {
-  /** Owner's key in the detector's memory. */
+  /** Owner's key in the detector's memory; POOL_KEY for a site of many routes together. */
   readonly owner: string;
-  /** Null for owners without a route. */
+  /** Null for owners without a route. As the finding names them where it is of many. */
   readonly route: Route | null;
   /** The function whose samples are the evidence, and the one that is named. */
   readonly frame: number;
@@ -52,7 +54,7 @@ export interface DetectorSummary {
  * @param limit most sites to name. @param shown keys (`owner|namedFrame`) of the sites of the last summary.
  */
 export function summarize(memory: DetectorMemory, limit: number, shown: ReadonlySet<string>): DetectorSummary {
-  const sites = [...memory.owners.values()].flatMap((owner) => sitesOf(memory, owner));
+  const sites = [...[...memory.owners.values()].flatMap((owner) => sitesOf(memory, owner)), ...pooledSitesOf(memory)];
   const rank = ({ lnE, lnThreshold, ...site }: SiteSummary): number =>
     (lnE === null || lnThreshold === null ? -LN_EVIDENCE_CAP : lnE - lnThreshold) +
     (shown.has(siteKey(site)) ? INCUMBENT_BONUS : 0);
@@ -72,20 +74,23 @@ function seriousness(verdict: VerdictName | null): number {
   return verdict === "watch" ? 2 : 1;
 }
 
+/** What was told of the pool, the most serious first; its evidence is kept no longer than a look takes. */
+function pooledSitesOf(memory: DetectorMemory): SiteSummary[] {
+  const { owner } = memory.pool;
+  return [...owner.tracked.values()]
+    .filter(({ pooledAs }) => pooledAs !== null)
+    .sort((a, b) => seriousness(b.verdict) - seriousness(a.verdict))
+    .slice(0, MAX_POOLED_SITES)
+    .flatMap((tracked) => describeTracked(memory, owner, tracked) ?? []);
+}
+
 function sitesOf(memory: DetectorMemory, owner: OwnerState): SiteSummary[] {
-  const sites: SiteSummary[] = [];
-  for (const tracked of owner.tracked.values()) {
-    const evaluation = owner.evaluations.get(tracked.frame) ?? null;
-    const verdict = tracked.sequence === 0 ? null : tracked.verdict;
-    const functions = tracked.siteFunctions.length > 0 ? tracked.siteFunctions : null;
-    const site = describe(memory, owner, tracked.frame, tracked.namedFrame, evaluation, functions, verdict);
-    if (site !== null) sites.push(site);
-  }
+  const sites = [...owner.tracked.values()].flatMap((tracked) => describeTracked(memory, owner, tracked) ?? []);
   if (sites.some((site) => site.verdict === "watch" || (site.verdict !== null && isStanding(site.verdict))))
     return sites;
   const best = bestCandidate(memory, owner);
   if (best === null || sites.some((site) => site.namedFrame === best.namedFrame)) return sites;
-  const candidate = describe(memory, owner, best.frame, best.namedFrame, best.evaluation, null, null);
+  const candidate = describe(memory, owner, memory.routeOf(owner), { ...best, siteFunctions: null, verdict: null });
   return candidate === null ? sites : [...sites, candidate];
 }
 
@@ -111,20 +116,36 @@ function bestCandidate(memory: DetectorMemory, owner: OwnerState): Candidate | n
   return { frame, evaluation, namedFrame: nameBelow(frame, evaluation.survivors, memory.stacks) };
 }
 
+function describeTracked(memory: DetectorMemory, owner: OwnerState, tracked: TrackedSite): SiteSummary | null {
+  const { frame, namedFrame, siteFunctions, pooledAs } = tracked;
+  return describe(memory, owner, pooledAs ?? memory.routeOf(owner), {
+    frame,
+    namedFrame,
+    evaluation: owner.evaluations.get(frame) ?? null,
+    siteFunctions: siteFunctions.length > 0 ? siteFunctions : null,
+    verdict: tracked.sequence === 0 ? null : tracked.verdict,
+  });
+}
+
+interface Described {
+  readonly frame: number;
+  readonly namedFrame: number;
+  readonly evaluation: Evaluation | null;
+  readonly siteFunctions: readonly string[] | null;
+  readonly verdict: VerdictName | null;
+}
+
 function describe(
   memory: DetectorMemory,
   owner: OwnerState,
-  frame: number,
-  namedFrame: number,
-  evaluation: Evaluation | null,
-  siteFunctions: readonly string[] | null,
-  verdict: VerdictName | null,
+  route: Route | null,
+  { frame, namedFrame, evaluation, siteFunctions, verdict }: Described,
 ): SiteSummary | null {
   const site = memory.stacks.frames[namedFrame];
   if (site === undefined) return null;
   return {
     owner: owner.key,
-    route: memory.routeOf(owner),
+    route,
     frame,
     namedFrame,
     site,

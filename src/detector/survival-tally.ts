@@ -4,6 +4,7 @@
  */
 import type { MaturedSample, Observation } from "../model/observation";
 import { OTHER_ROUTE, type Route } from "../model/owner";
+import { POOL_KEY } from "./route-pool";
 import { inclusionProbability } from "./sample-store";
 import type { StackIndex } from "./stack-index";
 
@@ -20,7 +21,7 @@ const OTHER_OWNER = "other";
 
 /** A place where samples are counted apart from the rest of their route. */
 export interface TalliedSite {
-  /** `route:<index>` or `kind:<owner kind>`, as in the detector's memory. */
+  /** `route:<index>` or `kind:<owner kind>`, as in the detector's memory; POOL_KEY: on every route, each for itself. */
   readonly owner: string;
   /** Unique among the sites of an owner, and stable. */
   readonly site: number;
@@ -110,6 +111,7 @@ export class SurvivalTally {
       const frames = this.sites.get(owner) ?? new Map<number, number>();
       this.sites.set(owner, frames.set(frame, site));
       this.active.add(seriesKey(owner, site));
+      if (owner === POOL_KEY) continue;
       if (owner.startsWith(ROUTE_PREFIX)) this.exposureOf(owner, nowMillis, true);
       this.seriesOf(owner, site, nowMillis);
     }
@@ -118,9 +120,7 @@ export class SurvivalTally {
 
   /** Every series that counts now; sites that are no longer followed are left out. */
   totals(): readonly SurvivalTotals[] {
-    return [...this.series.values()].filter(
-      ({ owner, site }) => site === null || this.active.has(seriesKey(owner, site)),
-    );
+    return [...this.series.values()].filter(({ owner, site }) => site === null || this.isFollowed(owner, site));
   }
 
   exposure(): readonly ExposureTotal[] {
@@ -175,13 +175,19 @@ export class SurvivalTally {
   }
 
   private siteOf(owner: string, stack: number): number | null {
-    const frames = this.sites.get(owner);
-    if (frames === undefined) return null;
+    const own = this.sites.get(owner);
+    const pooled = owner.startsWith(ROUTE_PREFIX) ? this.sites.get(POOL_KEY) : undefined;
+    if (own === undefined && pooled === undefined) return null;
     for (const frame of this.stacks.candidatesOf(stack).toReversed()) {
-      const site = frames.get(frame);
+      const site = own?.get(frame) ?? pooled?.get(frame);
       if (site !== undefined) return site;
     }
     return null;
+  }
+
+  private isFollowed(owner: string, site: number): boolean {
+    const isRoute = owner.startsWith(ROUTE_PREFIX) || owner === OTHER_OWNER;
+    return this.active.has(seriesKey(owner, site)) || (isRoute && this.active.has(seriesKey(POOL_KEY, site)));
   }
 
   private seriesOf(owner: string, site: number | null, now: number): Series {
@@ -271,7 +277,7 @@ export class SurvivalTally {
   private forgetOldSites(): void {
     for (const [key, { owner, site }] of this.series) {
       if (this.series.size <= MAX_OWNERS + MAX_KEPT_SITES / 2) break;
-      if (site !== null && !this.active.has(seriesKey(owner, site))) this.series.delete(key);
+      if (site !== null && !this.isFollowed(owner, site)) this.series.delete(key);
     }
   }
 }

@@ -61,6 +61,8 @@ export interface LifeSeries {
   readonly kind: OwnerKind;
   /** Null for owners without a route. */
   readonly route: string | null;
+  /** Set where `route` is the name of a pooled finding: the numbers are those of all routes that it stands for. */
+  readonly isPooled?: true;
   /** Null: the whole route, whatever the site. */
   readonly site: LifeSite | null;
   readonly samplingIntervalBytes: number;

@@ -4,6 +4,7 @@
  */
 import type { Detector } from "../detector/detector";
 import { ANONYMOUS_FUNCTION, type DescribedFrame, siteIdOf } from "../detector/finding-record";
+import { POOL_KEY } from "../detector/route-pool";
 import { type SiteSummary, siteKey } from "../detector/summary";
 import type { Finding } from "../model/finding";
 import type { Frame } from "../model/observation";
@@ -105,7 +106,8 @@ export class LeakMetrics {
     const mature = new Map<string, { bytes: number; attributes: Attributes; sinceMillis: number }>();
     for (const totals of tally.totals()) {
       const { owner, site, route, sinceMillis } = totals;
-      const siteId = site === null ? undefined : siteIds.get(siteKey({ owner, namedFrame: site }));
+      const idAt = (key: string): string | undefined => siteIds.get(siteKey({ owner: key, namedFrame: site ?? -1 }));
+      const siteId = site === null ? undefined : (idAt(owner) ?? idAt(POOL_KEY));
       const attributes = {
         ...routeAttributes(route, kindOf(owner)),
         [names.ATTRIBUTE_SITE_ID]: siteId ?? names.OTHER_SITE,
@@ -188,7 +190,7 @@ export class LeakMetrics {
   }
 }
 
-/** Of an owner's key in the detector's memory: `route:<index>`, `kind:<kind>`, or the one for all others. */
+/** Of an owner's key in the detector's memory: `route:<index>`, `kind:<kind>`, or one of several routes. */
 function kindOf(owner: string): OwnerKind {
   return owner.startsWith("kind:") ? (owner.slice("kind:".length) as OwnerKind) : "request";
 }

@@ -4,13 +4,13 @@
  */
 import type { GrowthOf } from "../detector/describe-transition";
 import type { Detector } from "../detector/detector";
-import type { Clock } from "../detector/exposure";
+import type { OwnersAtClock } from "../detector/detector-memory";
 import { ANONYMOUS_FUNCTION, type DescribedFrame, type FindingContext, toFinding } from "../detector/finding-record";
 import { checkFix, looksDue } from "../detector/fix-check";
 import { fixQuestionOf, keysOf, withFix } from "../detector/fix-question";
 import { lifeNumbers } from "../detector/life-series";
 import { acrossLives, alternativesAcrossLives, type EvidenceAcrossLives, growthAcrossLives } from "../detector/lives";
-import type { OwnerState } from "../detector/owner-state";
+import { POOL_KEY } from "../detector/route-pool";
 import type { SiteSummary } from "../detector/summary";
 import type { Transition } from "../detector/transition";
 import type { Finding } from "../model/finding";
@@ -42,6 +42,8 @@ export interface LifeWatchOptions {
 interface Place {
   readonly kind: OwnerKind;
   readonly route: string | null;
+  /** `route` stands for all routes of a pooled finding. */
+  readonly isPooled?: true;
   readonly site: LifeSite;
 }
 
@@ -75,10 +77,10 @@ export class LifeWatch {
     }
     for (const finding of this.standing) this.standingAt.set(ownerNameOf(finding.route), finding);
     for (const one of earlier.flatMap((life) => life.series)) if (one.site !== null) this.orderOf(seriesKey(one));
-    for (const { kind, route, site } of earlier.slice(-MAX_SITES).flatMap((life) => life.series)) {
+    for (const { kind, route, isPooled, site } of earlier.slice(-MAX_SITES).flatMap((life) => life.series)) {
       if (site === null || this.carried.size >= MAX_SITES) continue;
-      const key = placeKey({ route, kind, site });
-      if (!this.carried.has(key)) this.carried.set(key, { kind, route, site });
+      const place: Place = { kind, route, site, ...(isPooled === true ? { isPooled } : {}) };
+      if (!this.carried.has(placeKey(place))) this.carried.set(placeKey(place), place);
     }
   }
 
@@ -106,7 +108,7 @@ export class LifeWatch {
     const { opening } = this.options.journal;
     for (const summary of this.options.detector.summary(MAX_SITES, new Set()).sites) {
       // What this life has decided by itself needs no help, and one owner is one finding.
-      const isOpen = summary.verdict === null || summary.verdict === "watch";
+      const isOpen = (summary.verdict === null || summary.verdict === "watch") && summary.owner !== POOL_KEY;
       const place = this.placeOf(summary);
       const owner = ownerNameOf({ kind: place.kind, name: place.route });
       const current = series.find((one) => seriesKey(one) === seriesKey(place));
@@ -181,34 +183,40 @@ export class LifeWatch {
     const places = new Map<string, Place>(this.carried);
     for (const summary of this.options.detector.summary(MAX_SITES, new Set()).sites) {
       const place = this.placeOf(summary);
-      places.set(placeKey(place), place);
+      const key = placeKey(place);
+      // What a pooled name has stood for it still does, also where a route of that name has come since.
+      places.set(key, places.get(key)?.isPooled === true ? { ...place, isPooled: true } : place);
     }
-    const series = [...places.values()].flatMap((place) => this.numbersOf(place, nowMillis) ?? []);
-    const routes = new Map([...places.values()].map((place) => [place.route ?? place.kind, place]));
-    for (const { kind, route } of routes.values()) {
-      const owner = this.ownerOf(kind, route);
-      const numbers = owner === null ? null : lifeNumbers(this.memory, owner.owner, owner.clock, null, nowMillis);
-      if (numbers !== null) series.push({ kind, route, site: null, ...numbers });
+    const routes = new Map<string, Place>();
+    for (const place of places.values()) {
+      const name = place.route ?? place.kind;
+      if (place.isPooled === true || !routes.has(name)) routes.set(name, place);
     }
-    return series;
+    return [
+      ...[...places.values()].flatMap((place) => this.numbersOf(place, place.site, nowMillis) ?? []),
+      ...[...routes.values()].flatMap((place) => this.numbersOf(place, null, nowMillis) ?? []),
+    ];
   }
 
   private get memory(): Detector["view"] {
     return this.options.detector.view;
   }
 
-  private numbersOf(place: Place, nowMillis: number): LifeSeries | null {
-    const { kind, route, site } = place;
-    const owner = this.ownerOf(kind, route);
-    if (owner === null) return null;
-    const numbers = lifeNumbers(this.memory, owner.owner, owner.clock, this.framesOf(site), nowMillis);
-    return numbers === null ? null : { kind, route, site, ...numbers };
+  /** @param site null: everything of the place's route. */
+  private numbersOf(place: Place, site: LifeSite | null, nowMillis: number): LifeSeries | null {
+    const { kind, route, isPooled } = place;
+    const at = this.ownersOf(place, nowMillis);
+    if (at === null) return null;
+    const frames = site === null ? null : this.framesOf(site);
+    const numbers = lifeNumbers(this.memory, at.owners, at.clock, frames, nowMillis);
+    return numbers === null ? null : { kind, route, ...(isPooled === true ? { isPooled } : {}), site, ...numbers };
   }
 
-  private ownerOf(kind: OwnerKind, route: string | null): { owner: OwnerState | null; clock: Clock } | null {
-    if (route !== null) return this.memory.routeNamed(route);
+  private ownersOf({ kind, route, isPooled }: Place, nowMillis: number): OwnersAtClock | null {
+    if (route !== null)
+      return isPooled === true ? this.memory.routesPooledAs(route, nowMillis) : this.memory.routeNamed(route);
     const owner = this.memory.owners.get(`kind:${kind}`);
-    return owner === undefined ? null : { owner, clock: owner.clock };
+    return owner === undefined ? null : { owners: [owner], clock: owner.clock };
   }
 
   private placeOf({ owner, route, site, frame, namedFrame, siteFunctions }: SiteSummary): Place {
@@ -217,6 +225,7 @@ export class LifeWatch {
     return {
       kind,
       route: route?.name ?? null,
+      ...(owner === POOL_KEY ? { isPooled: true } : {}),
       site: {
         ...this.nameOf(site),
         holder: holder === null ? null : { file: this.nameOf(holder).file, function: this.nameOf(holder).function },

@@ -26,7 +26,7 @@ function steadyLeak({ nowMillis, decidableMillis }) {
     decidableMillis: () => decidableMillis,
     store: { of: () => new Set(samples) },
   };
-  return lifeNumbers(memory, { key: "route:1" }, clock, null, nowMillis);
+  return lifeNumbers(memory, [{ key: "route:1" }], clock, null, nowMillis);
 }
 
 test("the later half's exposure is as much as the earlier one's, whatever of it can be judged", () => {

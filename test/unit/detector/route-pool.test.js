@@ -2,7 +2,7 @@
 const assert = require("node:assert/strict");
 const { test } = require("node:test");
 const { Detector } = require("../../../dist/detector/detector");
-const { namePool, RoutePool } = require("../../../dist/detector/route-pool");
+const { namePool, POOL_KEY, RoutePool, standsFor } = require("../../../dist/detector/route-pool");
 const { observations } = require("./stream");
 
 const FOREVER = Number.POSITIVE_INFINITY;
@@ -31,7 +31,7 @@ function run({ names, routeOf, stackOf = () => 0, ...family }) {
     }));
     transitions.push(...detector.observe(changed));
   }
-  return transitions;
+  return Object.assign(transitions, { detector });
 }
 
 const STATIONS = Array.from("abcdefghijklmnopqrstuvwxyz", (letter) => `GET /watch/${letter}`);
@@ -71,6 +71,24 @@ test("bytes per request are those of the routes that share the template, not of 
     const { bytesPerRequest } = leak.growth;
     assert.ok(Math.abs(bytesPerRequest / truth - 1) < 0.4, `seed ${seed}: ${bytesPerRequest} of ${truth}`);
   }
+});
+
+test("what was told of many routes is in the summary, under the name it was told with; nothing before", () => {
+  const { detector } = run({ ...spread, lifeSeconds: () => FOREVER });
+  const pooled = detector.summary(20, new Set()).sites.filter(({ owner }) => owner === POOL_KEY);
+  assert.deepEqual(
+    pooled.map(({ route, site, verdict }) => [route.name, site.function, verdict]),
+    [["GET /watch/:id", "remember", "leak"]],
+  );
+  const { detector: early } = run({ ...spread, seconds: 20, lifeSeconds: () => FOREVER });
+  assert.ok(early.summary(20, new Set()).sites.every(({ owner }) => owner !== POOL_KEY));
+});
+
+test("a pooled name stands for the routes it was made of, and for what they are called once they are one", () => {
+  assert.ok(standsFor("GET /watch/:id", "GET /watch/a") && standsFor("GET /watch/:id", "GET /watch/:id"));
+  assert.ok(standsFor("(several routes)", "POST /other"));
+  for (const other of ["POST /watch/a", "GET /watch/a/b", "GET /other/a", "GET /watch", ""])
+    assert.ok(!standsFor("GET /watch/:id", other), other);
 });
 
 test("a route that has a finding of its own does not lend its samples to the others' (seeds 1-4)", () => {

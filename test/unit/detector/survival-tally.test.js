@@ -148,6 +148,20 @@ describe("totals of survivals", () => {
     closeTo(seriesOf(tally, "route:450", 12).retainedBytes, SAMPLE_BYTES);
   });
 
+  it("count a site of many routes apart on each of them, and nowhere else", () => {
+    const tally = tallyOf();
+    tally.follow([{ owner: "routes", site: 12, frame: 12 }], 6_000);
+    tally.observe(
+      observation({
+        matured: [sample("0.1.a"), sample("0.1.b", { route: 2 }), sample("0.1.c", { kind: "background", route: -1 })],
+      }),
+    );
+    const sites = tally.totals().map(({ owner, site }) => `${owner} ${site}`);
+    assert.deepEqual(sites.sort(), ["kind:background null", "route:1 12", "route:2 12"]);
+    tally.follow([], 7_000);
+    assert.ok(tally.totals().every(({ site }) => site === null));
+  });
+
   it("count samples that cannot be followed", () => {
     const many = Array.from({ length: 80_010 }, (_, index) => sample(`0.1.${index}`));
     assert.equal(tallyOf({ matured: many }).droppedCount, 10);

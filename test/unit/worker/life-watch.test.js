@@ -17,6 +17,7 @@ const { simulatedProbe } = require("./simulated-probe.js");
 const START_MILLIS = 1_764_064_800_000;
 const HOUR = 3_600_000;
 const PROCESS_ID = 4_242;
+const STATIONS = Array.from("abcdefghijklmnopqrstuvwxyz");
 
 function service(context) {
   const folder = fs.mkdtempSync(join(os.tmpdir(), "life-watch-test-"));
@@ -31,6 +32,7 @@ function service(context) {
     restartCount = 0,
     isContinued = false,
     samplesPerSecond = 4,
+    leakingRoutes = undefined,
   } = {}) {
     if (!isContinued) lives++;
     const startMillis = START_MILLIS + lives * HOUR;
@@ -70,7 +72,7 @@ function service(context) {
     };
     const options = { start, folder: files, log, ask: () => {}, journal, processId: PROCESS_ID };
     const pipeline = new Pipeline({ ...options, now: () => startMillis });
-    const probe = simulatedProbe({ root: folder, leaks, startMillis, samplesPerSecond });
+    const probe = simulatedProbe({ root: folder, leaks, startMillis, samplesPerSecond, leakingRoutes });
     pipeline.handle(probe.hello());
     for (let second = 0; second < seconds; second++) pipeline.handle(probe.next());
     journal.close();
@@ -117,6 +119,37 @@ describe("lives of one service", () => {
     const { findings, verdicts } = live({ build: "two", seconds: 300 });
     assert.ok(verdicts.includes("not fixed"), verdicts.join());
     assert.ok(findings.every(({ verdict }) => verdict === "leak"));
+  });
+
+  for (const [kind, leakingRoutes, name] of [
+    ["one template", STATIONS.map((station) => `GET /watch/${station}`), "GET /watch/:id"],
+    ["none", STATIONS.map((station) => `GET /${station}/${station}`), "(several routes)"],
+  ]) {
+    it(`a leak of many routes with ${kind} in common: its fix is told, and so is that there was none`, (context) => {
+      const live = service(context);
+      const [leak] = live({ leakingRoutes }).findings.filter(({ verdict }) => verdict === "leak");
+      assert.equal(leak?.route.name, name);
+      const still = live({ build: "two", leakingRoutes, seconds: 300 });
+      assert.deepEqual(
+        still.findings.filter(({ fix }) => fix !== null).map(({ id, verdict, fix }) => [id, verdict, fix.verdict]),
+        [[leak.id, "leak", "not fixed"]],
+      );
+      // Of several routes all count; the finding leaves out the one that holds nothing, which has half of the requests.
+      const [{ fix }] = still.findings.filter(({ fix }) => fix !== null);
+      const share = name === "(several routes)" ? 1 / 2 : 1;
+      assert.ok(Math.abs(fix.beforeBytes / (share * leak.growth.bytesPerRequest) - 1) < 0.2, `${fix.beforeBytes}`);
+      const after = live({ build: "three", leakingRoutes, leaks: false, seconds: 300 });
+      assert.deepEqual(after.verdicts, ["fixed"]);
+      assert.deepEqual([after.findings[0].id, after.findings[0].fix.afterBytes], [leak.id, 0]);
+    });
+  }
+
+  it("a leak of many routes that are one parameter of a route in the next life is fixed under its name", (context) => {
+    const live = service(context);
+    const leakingRoutes = STATIONS.map((station) => `GET /watch/${station}`);
+    assert.ok(live({ leakingRoutes }).verdicts.includes("leak"));
+    const after = live({ build: "two", leakingRoutes: ["GET /watch/:id"], leaks: false, seconds: 300 });
+    assert.deepEqual(after.verdicts, ["fixed"]);
   });
 
   it("lives shorter than the horizon: nothing alone, a leak together, nothing in the build that fixed it", (context) => {

@@ -1,6 +1,7 @@
 /**
  * A probe of a service that is not there: one report a second with a capture, requests on two routes, of which one
- * retains what it allocates (when `leaks`) and the other lets it go at the next mark-compact. No randomness.
+ * retains what it allocates (when `leaks`) and the other lets it go at the next mark-compact; `leakingRoutes` in its place
+ * take turns. No randomness.
  */
 "use strict";
 const { ROOT, hello, report, route } = require("./probe-messages.js");
@@ -15,7 +16,10 @@ function simulatedProbe({
   startMillis = 1_764_064_800_000,
   thread = 0,
   samplesPerSecond = 4,
+  leakingRoutes = ["GET /leak/:id"],
 } = {}) {
+  const routes = [...leakingRoutes, "GET /clean"].map((name) => route(name));
+  const cleanRoute = routes.length;
   const nodes = [
     ROOT,
     { id: 2, parentId: 1, name: "processTicksAndRejections", script: "node:internal/process/task_queues", line: 60 },
@@ -40,7 +44,7 @@ function simulatedProbe({
       ordinal++;
       record++;
       ledger.push([ordinal, ordinal, record]);
-      records.push([record, isLeak ? 1 : 2, ordinal]);
+      records.push([record, isLeak ? 1 + ((ordinal >> 1) % leakingRoutes.length) : cleanRoute, ordinal]);
       live.push({ ordinal, size: 400, node: isLeak ? 4 : 5, stays: isLeak && leaks });
     }
     if (second % GC_EVERY_SECONDS === 0) {
@@ -55,12 +59,13 @@ function simulatedProbe({
       ledger,
       records,
       windows: [[timeMillis, ordinal, majorCount]],
-      requests: [
-        [timeMillis, 1, REQUESTS_PER_SECOND],
-        [timeMillis, 2, REQUESTS_PER_SECOND],
-      ],
-      firstRouteIndex: second === 1 ? 1 : 3,
-      newRoutes: second === 1 ? [route("GET /leak/:id"), route("GET /clean")] : [],
+      requests: routes.map((_, index) => [
+        timeMillis,
+        1 + index,
+        1 + index === cleanRoute ? REQUESTS_PER_SECOND : REQUESTS_PER_SECOND / leakingRoutes.length,
+      ]),
+      firstRouteIndex: second === 1 ? 1 : 1 + routes.length,
+      newRoutes: second === 1 ? routes : [],
       capture: { nodes: second === 1 ? nodes : [], samples: live, treeNodeCount: nodes.length },
       gc: { majorCount, postMajorHeapBytes: 20_000_000 + second * 50_000 },
     });
@@ -68,7 +73,7 @@ function simulatedProbe({
 
   /** Everything the worker has to be told again after it was restarted. */
   function again(message) {
-    return { ...message, firstRouteIndex: 1, newRoutes: [route("GET /leak/:id"), route("GET /clean")] };
+    return { ...message, firstRouteIndex: 1, newRoutes: routes };
   }
 
   return { hello: () => hello({ thread }), next, again, nodes };
