@@ -49,7 +49,10 @@ export interface ScheduleOptions {
   readonly startMillis: number;
 }
 
-/** Spaces captures evenly over the horizon, as far as a token bucket of pause time allows. */
+/**
+ * Spaces captures evenly over the horizon, as far as a token bucket of pause time allows. The bucket sets the pace; that no
+ * minute has more than its budget, also the first ones of a life, is what the pauses of the last minute are for.
+ */
 export class CaptureSchedule {
   readonly #spacingMillis: number;
   readonly #minimumSpacingMillis: number;
@@ -61,6 +64,7 @@ export class CaptureSchedule {
   #millisPerNode = FIRST_MILLIS_PER_NODE;
   #treeNodeCount = 0;
   #isSkipCounted = false;
+  #pauses: { readonly atMillis: number; readonly pauseMillis: number }[] = [];
   /** Captures that were due and had to wait, by what they waited for first. */
   readonly skipped: Record<SkipReason, number> = { pause_budget: 0, busy_loop: 0, worker_behind: 0, breaker: 0 };
   /** At least 1: captures come this much more rarely than planned. */
@@ -98,7 +102,14 @@ export class CaptureSchedule {
     const patienceMillis = MAX_BUSY_SPACINGS * this.#spacingMillis * this.spacingFactor;
     if (utilisation > MAX_UTILISATION && nowMillis - this.#dueMillis < patienceMillis) return "busy_loop";
     // A pause above the whole budget waits for a full bucket and is paid off afterwards.
-    return this.#tokensMillis >= Math.min(this.predictedPauseMillis, this.#budgetMillis) ? null : "pause_budget";
+    const wantedMillis = Math.min(this.predictedPauseMillis, this.#budgetMillis);
+    const isLeft = wantedMillis + this.spentMillis(nowMillis) <= this.#budgetMillis;
+    return isLeft && this.#tokensMillis >= wantedMillis ? null : "pause_budget";
+  }
+
+  /** Pauses within the last minute. */
+  spentMillis(nowMillis: number): number {
+    return this.#pauses.reduce((sum, pause) => sum + (nowMillis - pause.atMillis < MINUTE ? pause.pauseMillis : 0), 0);
   }
 
   get predictedPauseMillis(): number {
@@ -111,6 +122,8 @@ export class CaptureSchedule {
     this.#millisPerNode += NEW_PAUSE_WEIGHT * (believed - this.#millisPerNode);
     this.#treeNodeCount = treeNodeCount;
     this.#tokensMillis -= pauseMillis;
+    this.#pauses = this.#pauses.filter(({ atMillis }) => nowMillis - atMillis < MINUTE);
+    this.#pauses.push({ atMillis: nowMillis, pauseMillis });
     this.#isSkipCounted = false;
     this.#dueMillis = nowMillis + Math.max(this.#nextSpacing(), this.#affordableSpacingMillis);
   }

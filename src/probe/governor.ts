@@ -64,8 +64,6 @@ export class Governor {
   readonly #meter = new CostMeter();
   readonly #cpu: CpuBucket;
   readonly #events: BreakerEvent[] = [];
-  /** Of the last minute: when, and how long. */
-  #pauses: { readonly atMillis: number; readonly pauseMillis: number }[] = [];
   #worstPauseMillisPerMinute = 0;
   #treeBytes = 0;
   #captureCount = 0;
@@ -151,10 +149,7 @@ export class Governor {
     this.#captureCount++;
     this.#treeBytes = treeNodeCount * NODE_BYTES + sampleCount * SAMPLE_BYTES;
     this.#schedule.captured(nowMillis, pauseMillis, treeNodeCount);
-    this.#pauses = this.#pauses.filter(({ atMillis }) => nowMillis - atMillis < MINUTE);
-    this.#pauses.push({ atMillis: nowMillis, pauseMillis });
-    const sumMillis = this.#pauses.reduce((sum, pause) => sum + pause.pauseMillis, 0);
-    this.#worstPauseMillisPerMinute = Math.max(this.#worstPauseMillisPerMinute, sumMillis);
+    this.#worstPauseMillisPerMinute = Math.max(this.#worstPauseMillisPerMinute, this.#schedule.spentMillis(nowMillis));
     this.#judge("pause", pauseMillis > this.#pauseLimitMillis, nowMillis);
   }
 
