@@ -88,7 +88,7 @@ export const SETTINGS: readonly SettingDescription[] = [
   {
     name: "LEAK_AGENT_PAUSE_BUDGET_MS",
     default: "20 (load test: 100)",
-    meaning: "sum of capture pauses in ms per minute, 0.1-1000",
+    meaning: "sum of capture pauses in ms per minute (a load test's first minute: twice that), 0.1-1000",
   },
   {
     name: "LEAK_AGENT_MEMORY_BUDGET_MB",

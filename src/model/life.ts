@@ -62,7 +62,7 @@ export interface LifeSeries {
   /** Null for owners without a route. */
   readonly route: string | null;
   /** Set where `route` is the name of a pooled finding: the numbers are those of all routes that it stands for. */
-  readonly isPooled?: true;
+  readonly isPooled?: true | undefined;
   /** Null: the whole route, whatever the site. */
   readonly site: LifeSite | null;
   readonly samplingIntervalBytes: number;

@@ -43,7 +43,7 @@ interface Place {
   readonly kind: OwnerKind;
   readonly route: string | null;
   /** `route` stands for all routes of a pooled finding. */
-  readonly isPooled?: true;
+  readonly isPooled?: true | undefined;
   readonly site: LifeSite;
 }
 
@@ -79,7 +79,7 @@ export class LifeWatch {
     for (const one of earlier.flatMap((life) => life.series)) if (one.site !== null) this.orderOf(seriesKey(one));
     for (const { kind, route, isPooled, site } of earlier.slice(-MAX_SITES).flatMap((life) => life.series)) {
       if (site === null || this.carried.size >= MAX_SITES) continue;
-      const place: Place = { kind, route, site, ...(isPooled === true ? { isPooled } : {}) };
+      const place: Place = { kind, route, isPooled, site };
       if (!this.carried.has(placeKey(place))) this.carried.set(placeKey(place), place);
     }
   }
@@ -108,7 +108,7 @@ export class LifeWatch {
     const { opening } = this.options.journal;
     for (const summary of this.options.detector.summary(MAX_SITES, new Set()).sites) {
       // What this life has decided by itself needs no help, and one owner is one finding.
-      const isOpen = (summary.verdict === null || summary.verdict === "watch") && summary.owner !== POOL_KEY;
+      const isOpen = summary.verdict === null || summary.verdict === "watch";
       const place = this.placeOf(summary);
       const owner = ownerNameOf({ kind: place.kind, name: place.route });
       const current = series.find((one) => seriesKey(one) === seriesKey(place));
@@ -183,18 +183,21 @@ export class LifeWatch {
     const places = new Map<string, Place>(this.carried);
     for (const summary of this.options.detector.summary(MAX_SITES, new Set()).sites) {
       const place = this.placeOf(summary);
-      const key = placeKey(place);
-      // What a pooled name has stood for it still does, also where a route of that name has come since.
-      places.set(key, places.get(key)?.isPooled === true ? { ...place, isPooled: true } : place);
+      places.set(placeKey(place), place);
     }
-    const routes = new Map<string, Place>();
+    const routes = new Map([...places.values()].map((place) => [place.route ?? place.kind, place]));
+    // The requests of thousands of routes are added up once for all the sites of a pooled name.
+    const pooled = new Map<string | null, OwnersAtClock | null>();
     for (const place of places.values()) {
-      const name = place.route ?? place.kind;
-      if (place.isPooled === true || !routes.has(name)) routes.set(name, place);
+      if (place.isPooled === true && !pooled.has(place.route)) pooled.set(place.route, this.ownersOf(place, nowMillis));
     }
+    const numbers = (place: Place, site: LifeSite | null): LifeSeries[] => {
+      const at = place.isPooled === true ? (pooled.get(place.route) ?? null) : this.ownersOf(place, nowMillis);
+      return at === null ? [] : this.numbersOf(place, site, at, nowMillis);
+    };
     return [
-      ...[...places.values()].flatMap((place) => this.numbersOf(place, place.site, nowMillis) ?? []),
-      ...[...routes.values()].flatMap((place) => this.numbersOf(place, null, nowMillis) ?? []),
+      ...[...places.values()].flatMap((place) => numbers(place, place.site)),
+      ...[...routes.values()].flatMap((place) => numbers(place, null)),
     ];
   }
 
@@ -203,13 +206,15 @@ export class LifeWatch {
   }
 
   /** @param site null: everything of the place's route. */
-  private numbersOf(place: Place, site: LifeSite | null, nowMillis: number): LifeSeries | null {
-    const { kind, route, isPooled } = place;
-    const at = this.ownersOf(place, nowMillis);
-    if (at === null) return null;
+  private numbersOf(
+    { kind, route, isPooled }: Place,
+    site: LifeSite | null,
+    { owners, clock }: OwnersAtClock,
+    nowMillis: number,
+  ): LifeSeries[] {
     const frames = site === null ? null : this.framesOf(site);
-    const numbers = lifeNumbers(this.memory, at.owners, at.clock, frames, nowMillis);
-    return numbers === null ? null : { kind, route, ...(isPooled === true ? { isPooled } : {}), site, ...numbers };
+    const numbers = lifeNumbers(this.memory, owners, clock, frames, nowMillis);
+    return numbers === null ? [] : [{ kind, route, isPooled, site, ...numbers }];
   }
 
   private ownersOf({ kind, route, isPooled }: Place, nowMillis: number): OwnersAtClock | null {
@@ -225,7 +230,7 @@ export class LifeWatch {
     return {
       kind,
       route: route?.name ?? null,
-      ...(owner === POOL_KEY ? { isPooled: true } : {}),
+      isPooled: owner === POOL_KEY ? true : undefined,
       site: {
         ...this.nameOf(site),
         holder: holder === null ? null : { file: this.nameOf(holder).file, function: this.nameOf(holder).function },

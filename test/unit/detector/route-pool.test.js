@@ -12,8 +12,9 @@ const HORIZON_MILLIS = 30_000;
  * The stream's samples and requests spread over several routes.
  * @param names of the routes. @param routeOf ordinal of a sample => index into `names`. @param stackOf => one of the stream's
  */
-function run({ names, routeOf, stackOf = () => 0, ...family }) {
-  const detector = new Detector({ horizonMillis: HORIZON_MILLIS, windowMillis: 250, applicationRoot: "/srv/app" });
+function run({ names, routeOf, stackOf = () => 0, knownSiteFunctions, ...family }) {
+  const given = { horizonMillis: HORIZON_MILLIS, windowMillis: 250, applicationRoot: "/srv/app" };
+  const detector = new Detector({ ...given, knownSiteFunctions });
   const transitions = [];
   for (const observation of observations({ seed: 4, captureSeconds: 2, ...family })) {
     const changed = { ...observation };
@@ -82,6 +83,12 @@ test("what was told of many routes is in the summary, under the name it was told
   );
   const { detector: early } = run({ ...spread, seconds: 20, lifeSeconds: () => FOREVER });
   assert.ok(early.summary(20, new Set()).sites.every(({ owner }) => owner !== POOL_KEY));
+});
+
+test("a site that an earlier life told of many routes is asked for under their name, so that its id stays", () => {
+  const knownSiteFunctions = (_site, route) => (route === "GET /watch/:id" ? ["as", "it", "was"] : null);
+  const [leak] = alarmsOf(run({ ...spread, knownSiteFunctions, lifeSeconds: () => FOREVER }));
+  assert.deepEqual(leak.siteFunctions, ["as", "it", "was"]);
 });
 
 test("a pooled name stands for the routes it was made of, and for what they are called once they are one", () => {

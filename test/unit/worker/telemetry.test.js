@@ -35,7 +35,11 @@ class JsonModules extends SdkModules {
 }
 
 /** A worker's pipeline that exports to `receiver`, and a probe that feeds it. */
-function exportingAgent(context, receiver, { env = {}, isJson = true, folder = null, restartCount = 0 } = {}) {
+function exportingAgent(
+  context,
+  receiver,
+  { env = {}, isJson = true, folder = null, restartCount = 0, leakingRoutes = undefined } = {},
+) {
   const saved = { ...process.env };
   context.after(() => {
     for (const name of Object.keys(process.env)) if (!(name in saved)) delete process.env[name];
@@ -76,7 +80,7 @@ function exportingAgent(context, receiver, { env = {}, isJson = true, folder = n
       Telemetry.create({ ...options, modules: () => new (isJson ? JsonModules : SdkModules)(SDK_PATH) }),
   });
   context.after(() => pipeline.telemetry?.close(0));
-  const probe = simulatedProbe({ root: "/srv/shop", leaks: true });
+  const probe = simulatedProbe({ root: "/srv/shop", leaks: true, leakingRoutes });
   return {
     pipeline,
     lines,
@@ -179,6 +183,36 @@ describe("metrics and findings of a leaking service", () => {
     assert.equal(reading(metrics, "leak_agent.sampling.interval"), 16_385);
     const pauses = metrics.get("leak_agent.capture.pause").points[0];
     assert.equal(Number(pauses.count), 120);
+  });
+
+  it("of a finding about many routes: its site stands apart on each of them, and nothing is counted twice", async (context) => {
+    const receiver = await startReceiver(context);
+    const leakingRoutes = Array.from("abcdefghijklmnopqrstuvwxyz", (station) => `GET /watch/${station}`);
+    const agent = exportingAgent(context, receiver, { leakingRoutes });
+    agent.pipeline.handle(agent.probe.hello());
+    agent.run(100);
+    await agent.flush();
+    agent.run(60);
+    await agent.flush();
+    const metrics = receiver.metrics();
+    const verdict = metrics
+      .get("leak_agent.verdict")
+      .points.find(({ attributes }) => attributes["leak_agent.verdict"] === "leak");
+    assert.equal(verdict.attributes["http.route"], "/watch/:id");
+    const siteId = verdict.attributes["leak_agent.site.id"];
+    assert.ok(reading(metrics, "leak_agent.site.info", { "leak_agent.site.id": siteId }) === 1);
+    const sizes = metrics.get("leak_agent.retained.size").points;
+    const ofSite = sizes.filter(({ attributes }) => attributes["leak_agent.site.id"] === siteId);
+    assert.deepEqual(
+      ofSite.map(({ attributes }) => `GET ${attributes["http.route"]}`).sort(),
+      leakingRoutes,
+      "each route once, and no series of the template",
+    );
+    const sample = 400 / -Math.expm1(-400 / 16_385);
+    const sum = (points) => points.reduce((total, { value }) => total + value, 0);
+    assert.ok(Math.abs(sum(ofSite) / (60 * 4 * sample) - 1) < 1e-9, `${sum(ofSite) / sample} samples`);
+    const onRoutes = sizes.filter(({ attributes }) => attributes["http.route"].startsWith("/watch/"));
+    assert.ok(sum(onRoutes) <= 160 * 4 * sample * (1 + 1e-9));
   });
 
   it("are one log event for each change of a verdict, with the finding of findings.jsonl as body", async (context) => {
