@@ -118,9 +118,17 @@ void SampleRing::Record(uint64_t ordinal) {
   if (!frame.IsEmpty()) entry.frame.Reset(isolate_, frame);
 }
 
+// Both wrap around: they are read once a window, which takes seconds.
+void SampleRing::AddTimedSample(int64_t nanos) {
+  Add(kControlTimedSamples, 1);
+  Add(kControlTimedNanos, static_cast<uint32_t>(nanos));
+}
+
 // Wraps around: what is compared lies a turn apart.
-void SampleRing::EndTurn() {
-  control_[kControlTurn] = static_cast<int32_t>(static_cast<uint32_t>(control_[kControlTurn]) + 1);
+void SampleRing::EndTurn() { Add(kControlTurn, 1); }
+
+void SampleRing::Add(ControlWord word, uint32_t count) {
+  control_[word] = static_cast<int32_t>(static_cast<uint32_t>(control_[word]) + count);
 }
 
 void SampleRing::Drain() {

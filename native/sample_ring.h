@@ -19,6 +19,8 @@ enum ControlWord : size_t {
   kControlRingOverflows = 2,
   kControlDrainErrors = 3,
   kControlTurn = 4,
+  kControlTimedSamples = 5,
+  kControlTimedNanos = 6,
   kControlWordCount = 8,
 };
 
@@ -36,6 +38,8 @@ class SampleRing {
   void Destroy(void (*done)(void*), void* data);
 
   void Record(uint64_t ordinal);
+  // What V8 took for one sample: CPU time of this thread.
+  void AddTimedSample(int64_t nanos);
   // Calls `drained(ordinals, stores, count)` when something waits. What it throws is counted and goes no further.
   void Drain();
 
@@ -52,6 +56,7 @@ class SampleRing {
   };
 
   void EndTurn();
+  void Add(ControlWord word, uint32_t count);
   size_t TakeStores(v8::Local<v8::Context> context, double* ordinals, v8::Local<v8::Value>* stores);
   v8::Local<v8::Value> StoreIn(v8::Local<v8::Context> context, v8::Local<v8::Object> frame);
   void Deliver(v8::Local<v8::Context> context);

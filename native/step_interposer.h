@@ -1,5 +1,5 @@
 // Isolate's thread. Owns a copied vtable for the sampler's allocation observer, whose `Step` also tells the ring about
-// each new sample. Must put the original back before the sampler goes, and never write into a sampler that is not ours.
+// each new sample, and of some what V8 took for them. Must put the original back before the sampler goes, and never write into a sampler that is not ours.
 #ifndef LEAK_AGENT_NATIVE_STEP_INTERPOSER_H_
 #define LEAK_AGENT_NATIVE_STEP_INTERPOSER_H_
 
@@ -28,6 +28,7 @@ class StepInterposer {
   static constexpr size_t kWordsBefore = 2;
   static constexpr size_t kSlotCount = 4;
   static constexpr size_t kStepSlot = 2;
+  static constexpr uint32_t kStepsPerTiming = 16;
   struct VtableCopy {
     StepInterposer* owner;
     uintptr_t before[kWordsBefore];
@@ -42,6 +43,7 @@ class StepInterposer {
   uintptr_t original_vtable_ = 0;
   StepFunction original_step_ = nullptr;
   volatile uintptr_t* ordinal_ = nullptr;
+  uint32_t step_count_ = 0;
 };
 
 }  // namespace leak_agent

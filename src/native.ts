@@ -24,6 +24,10 @@ export const CONTROL_RING_OVERFLOWS = 2;
 export const CONTROL_DRAIN_ERRORS = 3;
 /** Counts loop turns while samples are interposed: one ends when its samples have been handed out. Wraps around. */
 export const CONTROL_TURN = 4;
+/** Counts the samples whose cost was timed, one in 16 while samples are interposed. Wraps around. */
+export const CONTROL_TIMED_SAMPLES = 5;
+/** Nanoseconds of this thread's CPU that V8 took for those. Wraps around. */
+export const CONTROL_TIMED_NANOS = 6;
 export const CONTROL_WORDS = 8;
 
 /** What `drained` gets as the store of a sample taken while CONTROL_INSIDE_AGENT was not 0. */

@@ -31,6 +31,12 @@ function privateBytes() {
   }
 }
 
+/** What the agent's own step has timed: both words wrap around. All 0 on Node 20 and 22. */
+function timedSamples() {
+  const control = gate?.addon()?.control ?? [];
+  return { timedSamples: control[5] ?? 0, timedNanos: control[6] ?? 0 };
+}
+
 function read(served) {
   const { user, system } = process.cpuUsage();
   const memory = process.memoryUsage();
@@ -45,6 +51,7 @@ function read(served) {
     privateBytes: privateBytes(),
     heapUsedBytes: memory.heapUsed,
     ordinal: gate?.addon()?.readOrdinal() ?? -1,
+    ...timedSamples(),
     ticks: gate?.clocks.ticks ?? 0,
     tickMicros: gate?.clocks.tickMicros ?? 0,
     captures: gate?.clocks.captures ?? [],

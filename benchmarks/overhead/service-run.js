@@ -17,6 +17,7 @@ const CHOICE_DEADLINE_MILLIS = 100_000;
 /** The first seconds are start-up: code is compiled, and captures come at 1, 2, 4 s. */
 const FACTS_FROM_MILLIS = 20_000;
 const REGROW_MILLIS = 15_000;
+const SAMPLES_SECONDS = 15;
 /** Code is compiled by then, and the captures of the first seconds are past. */
 const STEADY_FROM_MILLIS = 25_000;
 const STEADY_SECONDS = 60;
@@ -44,10 +45,19 @@ async function runService(variant, { rounds, utilisation, design, cpu = null, pr
     const facts = await defaultLife(service, load, progress);
     // The choice has restarted the sampler: its tree grows again.
     await delay(REGROW_MILLIS);
+    const sampleSeconds = await secondsOfSamples(service, load, progress);
     const pairs = await service.ask("capturePairs", { count: 60 });
     const chosen = STATES[design](facts.intervalBytes);
     const blocks = await runBlocks(service, load, chosen, rounds, (text) => progress(`${variant}: ${text}`));
-    return { variant, utilisation, saturationPerSecond: saturation, ...facts, capturePairs: pairs, blocks };
+    return {
+      variant,
+      utilisation,
+      saturationPerSecond: saturation,
+      ...facts,
+      sampleSeconds,
+      capturePairs: pairs,
+      blocks,
+    };
   } finally {
     load.stop();
     await service.stop();
@@ -96,6 +106,22 @@ async function defaultLife(service, load, progress) {
     captures: last.captures,
     hasChosen: last.status.samplingIntervalBytes !== first.status.samplingIntervalBytes,
   };
+}
+
+/** What V8 takes for a sample at the chosen interval, as the agent times it; null on Node 20 and 22, where it does not. */
+async function secondsOfSamples(service, load, progress) {
+  const seconds = [];
+  let last = await service.ask("read");
+  for (let second = 0; second < SAMPLES_SECONDS; second++) {
+    progress(`what samples take, ${second} s`);
+    await delay(1_000);
+    load.check();
+    const now = await service.ask("read");
+    const count = (now.timedSamples - last.timedSamples) | 0;
+    if (count > 0) seconds.push({ count, micros: ((now.timedNanos - last.timedNanos) | 0) / 1e3 / count });
+    last = now;
+  }
+  return seconds.length === 0 ? null : seconds;
 }
 
 /**

@@ -19,8 +19,6 @@ export interface CpuRates {
   readonly counted: number;
   /** Captures and the worker: what rarer captures would save. */
   readonly captures: number;
-  /** All but sampling. */
-  readonly others: number;
 }
 
 const NO_COST: ThreadCost = { samplingMillis: 0, captureMillis: 0, labelsMillis: 0 };
@@ -35,9 +33,7 @@ export class CpuBucket {
   #before: ThreadCost = NO_COST;
   #workerMillis: number | null = null;
   #newWorkerMillis = 0;
-  #rates: CpuRates = { counted: 0, captures: 0, others: 0 };
-  /** Share of one core that all of the agent may use, as of the last period. */
-  allowedRatio: number;
+  #rates: CpuRates = { counted: 0, captures: 0 };
 
   constructor(
     horizonMillis: number,
@@ -48,7 +44,6 @@ export class CpuBucket {
     this.#capacityMillis = ratio * Math.max(BUCKET_PERIODS * this.#periodMillis, LEAST_BUCKET_MILLIS);
     this.#tokensMillis = this.#capacityMillis;
     this.#settledMillis = startMillis;
-    this.allowedRatio = ratio;
   }
 
   get rates(): CpuRates {
@@ -86,12 +81,10 @@ export class CpuBucket {
     const allowedMillis = this.ratio * (elapsedMillis + Math.min(elapsedMillis, this.#activeMillis));
     const left = this.#tokensMillis + allowedMillis - sampling - labels - captures;
     this.#tokensMillis = Math.min(this.#capacityMillis, Math.max(-this.#capacityMillis, left));
-    this.allowedRatio = allowedMillis / elapsedMillis;
     const mix = (old: number, millis: number): number => old + NEW_PERIOD_WEIGHT * (millis / elapsedMillis - old);
     this.#rates = {
       counted: mix(this.#rates.counted, sampling + labels + captures),
       captures: mix(this.#rates.captures, captures),
-      others: mix(this.#rates.others, labels + captures),
     };
     this.#begin(nowMillis, total);
   }

@@ -11,10 +11,11 @@ import { CpuBucket } from "./cpu-bucket";
 import { IntervalChoice } from "./interval-choice";
 
 const MINUTE = 60_000;
-/** Sampling never gets less than this share of the CPU budget, whatever the rest costs: the rest has its own brakes. */
-const LEAST_SAMPLING_SHARE = 0.5;
-/** Nor more than this: the price of a sample differs between machines, and what is over would be over for good. */
-export const MOST_SAMPLING_SHARE = 0.65;
+/**
+ * Of the CPU budget. The rest is for labels, captures and the worker, which have their own brakes, and for samples that
+ * become dearer as they become rarer: an interval once chosen is kept, and what is over would be over for good.
+ */
+export const SAMPLING_SHARE = 0.5;
 /** Captures come up to this much more rarely where the worker costs too much. */
 const MAX_SPACING_FACTOR = 16;
 /** Readings of the worker's memory in a row before it is believed: between two of them V8 may not have collected. */
@@ -128,7 +129,7 @@ export class Governor {
       samples,
       isBusy,
       sampleMillis: this.#meter.sampleMillis,
-      affordableRatio: this.#affordableRatio(),
+      affordableRatio: SAMPLING_SHARE * this.options.cpuBudgetRatio,
     });
   }
 
@@ -240,13 +241,6 @@ export class Governor {
       return;
     }
     this.#judge("memory", isRunaway, nowMillis);
-  }
-
-  #affordableRatio(): number {
-    const { cpuBudgetRatio } = this.options;
-    const left = this.#cpu.allowedRatio - this.#cpu.rates.others;
-    const most = MOST_SAMPLING_SHARE * cpuBudgetRatio;
-    return Math.min(most, Math.max(LEAST_SAMPLING_SHARE * cpuBudgetRatio, left));
   }
 
   #judge(budget: BudgetName, isExceeded: boolean, nowMillis: number): void {

@@ -9,7 +9,7 @@ import type { Settings } from "../config";
 import type { BudgetName, GovernorReading, SkipReason, WorkerUsage } from "../model/cost";
 import type { ProbeReport } from "../model/messages";
 import { OWNER_AGENT, OWNER_STARTUP } from "../model/owner";
-import { CONTROL_RING_OVERFLOWS } from "../native";
+import { CONTROL_RING_OVERFLOWS, CONTROL_TIMED_NANOS, CONTROL_TIMED_SAMPLES } from "../native";
 import type { ReportSink } from "./agent-worker";
 import { atomicsWaitMillis } from "./blocked-time";
 import type { BreakerEvent } from "./breaker";
@@ -67,6 +67,8 @@ export class Sampling {
   #utilisation: EventLoopUtilization | null = null;
   #blockedMillis = 0;
   #lastAsyncId = 0;
+  #lastTimedSamples = 0;
+  #lastTimedNanos = 0;
   /** Samples of the sampler's earlier lives. */
   #earlierSamples = 0;
 
@@ -150,6 +152,7 @@ export class Sampling {
       samples,
       requests: requestCount,
       asyncIds: this.#countAsyncIds(),
+      ...this.#readTimed(),
       isBusy: workCount > 0,
       labels: attribution.labels.mechanism,
     });
@@ -233,6 +236,18 @@ export class Sampling {
     const count = this.#lastAsyncId === 0 ? 0 : asyncId - this.#lastAsyncId;
     this.#lastAsyncId = asyncId;
     return count;
+  }
+
+  /** Samples timed since the last call. Both words wrap around. */
+  #readTimed(): { readonly timedSamples: number; readonly timedMillis: number } {
+    const control = this.#options.engine.labels?.control;
+    const samples = control?.[CONTROL_TIMED_SAMPLES] ?? 0;
+    const nanos = control?.[CONTROL_TIMED_NANOS] ?? 0;
+    const timedSamples = (samples - this.#lastTimedSamples) | 0;
+    const timedMillis = ((nanos - this.#lastTimedNanos) | 0) / 1e6;
+    this.#lastTimedSamples = samples;
+    this.#lastTimedNanos = nanos;
+    return { timedSamples, timedMillis };
   }
 
   /** Requests of a window; where none has ever come (worker threads, queue consumers) allocating is the work. */

@@ -5,7 +5,7 @@
  * list is deployed.
  */
 "use strict";
-const { MOST_SAMPLING_SHARE } = require("../../../dist/probe/governor.js");
+const { SAMPLING_SHARE } = require("../../../dist/probe/governor.js");
 const { affordableIntervalBytes } = require("../../../dist/probe/interval-choice.js");
 const lifetimes = require("./lifetimes.js");
 const { keep, pathTo } = require("./scene.js");
@@ -85,7 +85,7 @@ const STORY = {
     intervalBytes: affordableIntervalBytes(
       ALLOCATED_BYTES_PER_MILLI,
       SAMPLE_MILLIS,
-      MOST_SAMPLING_SHARE * DEFAULT_CPU_BUDGET,
+      SAMPLING_SHARE * DEFAULT_CPU_BUDGET,
     ),
   },
 };

@@ -60,6 +60,22 @@ if (!SUPPORTED) {
     assert.ok(count() > turns[3], "what ended before is not of the first turn");
   });
 
+  test("one sample in 16 is timed, and what V8 takes for all of them is within the thread's own CPU time", () => {
+    const [count, nanos] = [native.CONTROL_TIMED_SAMPLES, native.CONTROL_TIMED_NANOS];
+    assert.equal(addon.interpose(storage, drained), true);
+    const since = { count: addon.control[count], nanos: addon.control[nanos], ordinal: addon.readOrdinal() };
+    const before = process.cpuUsage();
+    for (let i = 0; i < 20; i++) kept.push(allocate(100_000));
+    const { user, system } = process.cpuUsage(before);
+    const samples = addon.readOrdinal() - since.ordinal;
+    const timed = (addon.control[count] - since.count) | 0;
+    const micros = ((addon.control[nanos] - since.nanos) | 0) / 1e3;
+    assert.ok(samples > 500, `${samples} samples`);
+    assert.ok(Math.abs(timed - samples / 16) <= 1, `${timed} of ${samples}`);
+    assert.ok(micros / timed > 0.5, `${micros / timed} microseconds per sample`);
+    assert.ok((micros / timed) * samples < user + system, `${micros / timed} microseconds x ${samples} of ${user}`);
+  });
+
   test("every sample gets the store of its own context, across awaits", async () => {
     assert.equal(addon.interpose(storage, drained), true);
     const overflowsBefore = addon.control[native.CONTROL_RING_OVERFLOWS];

@@ -11,10 +11,12 @@ const MB = 1024 * 1024;
 
 const SERVICE = {
   /** Allocation in bytes a second, at a time. */
-  rate: () => 20e6,
+  rate: () => 26e6,
   requests: 100,
   asyncIds: 0,
   activeRatio: 0.3,
+  /** CPU time of one sample where one in 16 is timed; null where none is. */
+  timedMicros: () => null,
   /** One capture of a tree. */
   pauseMillis: () => 2,
   nodes: () => 5_000,
@@ -70,13 +72,18 @@ class Simulation {
 
   tick(stepMillis) {
     const { governor, service } = this;
+    const samples = (service.rate(this.now) * stepMillis) / SECOND / this.intervalBytes;
+    const micros = service.timedMicros(this.now);
+    const timedSamples = micros === null ? 0 : samples / 16;
     const chosen = governor.windowClosed({
       nowMillis: this.now,
       windowMillis: stepMillis,
       activeMillis: stepMillis * service.activeRatio,
-      samples: (service.rate(this.now) * stepMillis) / SECOND / this.intervalBytes,
+      samples,
       requests: (service.requests * stepMillis) / SECOND,
       asyncIds: (service.asyncIds * stepMillis) / SECOND,
+      timedSamples,
+      timedMillis: (timedSamples * micros) / 1e3,
       isBusy: true,
       labels: "hook",
     });
@@ -124,12 +131,42 @@ test("an ordinary service for two days: one choice of the interval, a capture ev
   assert.ok(worstPauseMillisPerMinute <= 20);
 });
 
-test("sampling takes 0.65 of the CPU budget at most, however much the service allocates", () => {
+test("sampling takes half of the CPU budget, however much the service allocates", () => {
   const simulation = new Simulation({}, { rate: () => 200e6 }).run(HOUR);
   const before = simulation.governor.reading().cost.samplingMillis;
   simulation.run(2 * HOUR);
   const ratio = (simulation.governor.reading().cost.samplingMillis - before) / HOUR;
-  assert.ok(ratio <= 0.65 * 0.005 * 1.1 && ratio > 0.55 * 0.005, `${ratio} of a core`);
+  assert.ok(ratio <= 0.5 * 0.005 * 1.1 && ratio > 0.45 * 0.005, `${ratio} of a core`);
+});
+
+/** @returns the interval chosen on a machine where one sample takes so many microseconds. */
+function intervalAt(timedMicros) {
+  const simulation = new Simulation({}, { rate: () => 25e6, timedMicros }).run(HOUR);
+  assert.equal(simulation.restarts.length, 1);
+  return simulation.intervalBytes;
+}
+
+test("where samples are timed, a slow machine takes fewer of them and pays no more; a fast one does not take more", () => {
+  const reckoned = intervalAt(() => null); // 8.5 microseconds at 30 frames.
+  assert.equal(
+    intervalAt(() => 3),
+    reckoned,
+  );
+  assert.ok(Math.abs(intervalAt(() => 25.5) / reckoned - 3) < 0.01);
+  const broken = intervalAt(() => 850);
+  assert.ok(Math.abs(broken / reckoned - 10) < 0.01, "a clock that says too much is not believed in full");
+});
+
+test("what samples took in a service's first half minute does not decide on its interval", () => {
+  const young = intervalAt((now) => (now < MINUTE / 2 ? 60 : 12.75));
+  assert.ok(Math.abs(young / intervalAt(() => 12.75) - 1) < 0.01);
+});
+
+test("timed samples are billed at what they took", () => {
+  const simulation = new Simulation({ isIntervalFixed: true }, { timedMicros: () => 25 }).run(HOUR);
+  const { samplingMillis } = simulation.governor.reading().cost;
+  const samples = (26e6 / 65_521) * 3_600;
+  assert.ok(Math.abs(samplingMillis / (samples * 0.025) - 1) < 0.01, `${samplingMillis} ms for ${samples} samples`);
 });
 
 test("a tree that grows past the pause budget is not captured again: breaker, then half as many samples", () => {
