@@ -36,6 +36,7 @@ function measurements(changes = {}) {
       captures: [0, 1, 2, 4, 8, 16].map((s) => ({ atMillis: s * 1_000, millis: 1, cpuMicros: 1_000 })),
       capturePairs: { rows: series(1).map((ours) => ({ ours, v8: ours / 1.1, v8Again: ours / 1.1 })), treeNodes: 900 },
       blocks: { off: block(500, 0), offAgain: block(500, 0), on: block(505, 1), bareDense: block(620, 30) },
+      sampleSeconds: null,
     },
     steady: { seconds, captures: [{ atMillis: 0 }] },
     // Two processes: one in which V8 did better than in the other.
@@ -81,6 +82,16 @@ test("the parts are what went in, and the total is their sum", () => {
   within(row("capture/express").estimate.value, 1.1, 0.001);
   assert.equal(row("cpu/express").verdict, "met");
   assert.equal(row("pauses/express").estimate.value, 6);
+});
+
+test("samples that the agent times count where they are dearer than in a crowd", () => {
+  const priceOf = (micros) => {
+    const measured = measurements();
+    measured.run.sampleSeconds = Array.from({ length: 15 }, (_, i) => ({ count: 14, micros: wobble(micros, i) }));
+    return budgetsOf(measured).parts.sampleMicros.value;
+  };
+  within(priceOf(9), 9, 0.01);
+  within(priceOf(3), 4, 0.01);
 });
 
 test("a worker that eats half a per cent of a core breaks the budget", () => {
