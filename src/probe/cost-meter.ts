@@ -51,8 +51,13 @@ export class CostMeter {
   #captureMillis = 0;
   #labelsMillis = 0;
 
+  /** What a sample takes at least, and about what it takes where samples come often. */
+  get leastSampleMillis(): number {
+    return SAMPLE_MILLIS + SAMPLE_FRAME_MILLIS * this.meanStackDepth;
+  }
+
   get sampleMillis(): number {
-    const least = SAMPLE_MILLIS + SAMPLE_FRAME_MILLIS * this.meanStackDepth;
+    const least = this.leastSampleMillis;
     if (this.#timedSamples < LEAST_TIMED) return least;
     return Math.min(MOST_TIMES * least, Math.max(least, this.#timedMillis / this.#timedSamples));
   }

@@ -2,6 +2,7 @@
  * Runs on the service's main thread and its worker threads. Owns what the agent may do there: when it captures, at which
  * interval it samples, and when it stops. Pure: time (monotonic) and measurements come in, decisions go out.
  */
+import { LOAD_TEST_HORIZON_MILLIS } from "../config";
 import type { BudgetName, GovernorReading, SkipReason, WorkerUsage } from "../model/cost";
 import type { LabelMechanism } from "../model/messages";
 import { Breaker, type BreakerEvent } from "./breaker";
@@ -16,6 +17,11 @@ const MINUTE = 60_000;
  * become dearer as they become rarer: an interval once chosen is kept, and what is over would be over for good.
  */
 export const SAMPLING_SHARE = 0.5;
+/**
+ * In a load test the interval is chosen within the first seconds of a service, in which samples take twice what they take
+ * later, and is so fine that they become cheaper: by the least price, and for more of the budget.
+ */
+const LOAD_TEST_SAMPLING_SHARE = 0.65;
 /** Captures come up to this much more rarely where the worker costs too much. */
 const MAX_SPACING_FACTOR = 16;
 /** Readings of the worker's memory in a row before it is believed: between two of them V8 may not have collected. */
@@ -63,6 +69,7 @@ export class Governor {
   readonly #interval: IntervalChoice;
   readonly #breaker: Breaker;
   readonly #meter = new CostMeter();
+  readonly #isLoadTest: boolean;
   readonly #cpu: CpuBucket;
   readonly #events: BreakerEvent[] = [];
   #worstPauseMillisPerMinute = 0;
@@ -77,6 +84,7 @@ export class Governor {
 
   constructor(private readonly options: GovernorOptions) {
     const { horizonMillis, minimumCaptureSpacingMillis, pauseBudgetMillisPerMinute, startMillis } = options;
+    this.#isLoadTest = horizonMillis < LOAD_TEST_HORIZON_MILLIS;
     this.#schedule = new CaptureSchedule({
       horizonMillis,
       pauseBudgetMillisPerMinute,
@@ -128,8 +136,8 @@ export class Governor {
       windowMillis,
       samples,
       isBusy,
-      sampleMillis: this.#meter.sampleMillis,
-      affordableRatio: SAMPLING_SHARE * this.options.cpuBudgetRatio,
+      sampleMillis: this.#isLoadTest ? this.#meter.leastSampleMillis : this.#meter.sampleMillis,
+      affordableRatio: (this.#isLoadTest ? LOAD_TEST_SAMPLING_SHARE : SAMPLING_SHARE) * this.options.cpuBudgetRatio,
     });
   }
 

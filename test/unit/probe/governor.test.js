@@ -162,6 +162,14 @@ test("what samples took in a service's first half minute does not decide on its 
   assert.ok(Math.abs(young / intervalAt(() => 12.75) - 1) < 0.01);
 });
 
+test("a load test chooses by the least price and for 0.65 of its budget: its service is young, and samples will come often", () => {
+  const options = { horizonMillis: 30 * SECOND, cpuBudgetRatio: 0.02 };
+  const simulation = new Simulation(options, { rate: () => 50e6, timedMicros: () => 30 }).run(MINUTE);
+  const least = 0.004 + 0.00015 * 30;
+  const expected = (50e3 * least) / (0.65 * 0.02);
+  assert.ok(Math.abs(simulation.intervalBytes / expected - 1) < 0.01, `${simulation.intervalBytes}, not ${expected}`);
+});
+
 test("timed samples are billed at what they took", () => {
   const simulation = new Simulation({ isIntervalFixed: true }, { timedMicros: () => 25 }).run(HOUR);
   const { samplingMillis } = simulation.governor.reading().cost;
