@@ -10,6 +10,9 @@ const SCRIPT_COUNT = 60;
 const FUNCTIONS_PER_SCRIPT = 40;
 const LINES_BETWEEN_FUNCTIONS = 12;
 const MAX_CALL_DEPTH = 24;
+/** One path adds fewer nodes than this to the tree. */
+const MOST_CALL_NODES = 30;
+const LEAST_PATHS = 40;
 
 /** xorshift32: the same trees on every run. */
 function randomNumbers(seed) {
@@ -46,10 +49,11 @@ class TreeGrower {
   #random = randomNumbers(2_463_534_242);
   #kept = [];
 
-  /** @param nodeCount reads how many nodes the tree has by now. */
+  /** @param nodeCount reads how many nodes the tree has by now, which takes the longer the larger the tree is. */
   growTo(target, nodeCount) {
-    while (nodeCount() < target) {
-      for (let i = 0; i < 40; i++) this.#allocateOnSomePath();
+    for (let missing = target - nodeCount(); missing > 0; missing = target - nodeCount()) {
+      const paths = Math.max(LEAST_PATHS, missing / MOST_CALL_NODES);
+      for (let i = 0; i < paths; i++) this.#allocateOnSomePath();
     }
   }
 
