@@ -1,5 +1,6 @@
 // Isolate's thread. Owns a copied vtable for the sampler's allocation observer, whose `Step` also tells the ring about
-// each new sample, and of some what V8 took for them. Must put the original back before the sampler goes, and never write into a sampler that is not ours.
+// each new sample, and what V8 took for one in 16. Must put the original back before the sampler goes, and never write
+// into a sampler that is not ours.
 #ifndef LEAK_AGENT_NATIVE_STEP_INTERPOSER_H_
 #define LEAK_AGENT_NATIVE_STEP_INTERPOSER_H_
 

@@ -6,6 +6,7 @@
 
 const { readFileSync } = require("node:fs");
 const { monitorEventLoopDelay } = require("node:perf_hooks");
+const { CONTROL_TIMED_NANOS, CONTROL_TIMED_SAMPLES } = require("../../dist/native");
 const { threadMicros } = require("../thread-clock");
 
 const delay = monitorEventLoopDelay({ resolution: 1 });
@@ -34,7 +35,7 @@ function privateBytes() {
 /** What the agent's own step has timed: both words wrap around. All 0 on Node 20 and 22. */
 function timedSamples() {
   const control = gate?.addon()?.control ?? [];
-  return { timedSamples: control[5] ?? 0, timedNanos: control[6] ?? 0 };
+  return { timedSamples: control[CONTROL_TIMED_SAMPLES] ?? 0, timedNanos: control[CONTROL_TIMED_NANOS] ?? 0 };
 }
 
 function read(served) {

@@ -18,8 +18,8 @@ const MINUTE = 60_000;
  */
 export const SAMPLING_SHARE = 0.5;
 /**
- * In a load test the interval is chosen within the first seconds of a service, in which samples take twice what they take
- * later, and is so fine that they become cheaper: by the least price, and for more of the budget.
+ * In a load test the interval is chosen within the first seconds of a service, in which samples are dear, and is so fine
+ * that they become cheaper: by the least price, and for more of the budget. docs/decisions/0023.
  */
 const LOAD_TEST_SAMPLING_SHARE = 0.65;
 /** Captures come up to this much more rarely where the worker costs too much. */

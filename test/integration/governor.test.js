@@ -1,4 +1,7 @@
-/** A service whose call tree takes longer to capture than its pause budget: the breaker opens, says so, and comes back. */
+/**
+ * A service whose call tree takes longer to capture than its pause budget: the breaker opens, says so, and comes back. And one
+ * whose samples are dear: they are billed so.
+ */
 "use strict";
 const assert = require("node:assert/strict");
 const { join } = require("node:path");
@@ -39,4 +42,15 @@ test("captures are switched off in one line, and on again after the cool-down", 
   service.say("leave");
   const { code, signal } = await service.ended;
   assert.deepEqual({ code, signal }, { code: 0, signal: null });
+});
+
+test("what the sampler's step has timed is what samples are billed at, also when its counter has run over", async (context) => {
+  const env = { LEAK_AGENT_DIR: temporaryFolder(context), LEAK_AGENT_SAMPLING_INTERVAL: "16385" };
+  const service = new Service(["-r", PRELOAD, join(APPS, "dear-samples.js")], { env });
+  context.after(() => service.stop());
+  const { code, stdout, stderr } = await service.ended;
+  assert.equal(code, 0, stderr);
+  // Ten times the least price, 4 to 14 microseconds by the depth of the stacks: more is not believed.
+  const micros = Number(stdout.match(/billed ([\d.]+)/)[1]);
+  assert.ok(micros > 30 && micros < 150, `${micros} microseconds per sample`);
 });
