@@ -13,7 +13,7 @@ const {
   measureSampleCost,
 } = require("./overhead/components");
 const { measureMemory, measureSlope, memoryBudgets } = require("./overhead/memory");
-const { measurePeers, peerTable } = require("./overhead/peers");
+const { measurePeers, peerBudgets, peerTable } = require("./overhead/peers");
 const { measureScale, scaleBudgets } = require("./overhead/scale");
 const { runService, steadyLife } = require("./overhead/service-run");
 const { measureStartup, startupBudgets } = require("./overhead/startup");
@@ -63,7 +63,7 @@ const SIZES = {
 };
 const AWAIT_BATCHES = 800;
 const MEMORY_SECONDS = 20;
-const PEER_SECONDS = 12;
+const PEER_SECONDS = 16;
 /** Of saturation. Without latencies a lighter load does, which a busy machine can carry. */
 const LATENCY_UTILISATION = 0.6;
 const COMPONENT_UTILISATION = 0.3;
@@ -226,8 +226,8 @@ const PARTS = {
   peers: {
     fullOnly: true,
     async run(size, progress) {
-      const peers = peerTable(await measurePeers(size.peerRounds, PEER_SECONDS, progress));
-      return { tables: { peers } };
+      const measured = await measurePeers(size.peerRounds, PEER_SECONDS, progress);
+      return { budgets: peerBudgets(measured), tables: { peers: peerTable(measured) } };
     },
   },
   scale: {

@@ -1,4 +1,8 @@
-/** Child program: milliseconds of CPU per capture, for growing numbers of live samples. Prints one JSON line. */
+/**
+ * Child program: `node capture-scale.js ROUNDS PATHS`, milliseconds of CPU per capture for growing numbers of live samples.
+ * PATHS `new`: every sample brings a call path of its own, so that nodes grow as well; a number: so many paths, taken again
+ * and again, as in a service whose code has all run. Prints one JSON line.
+ */
 "use strict";
 
 const { decodeCapture } = require("../../dist/model/capture.js");
@@ -12,10 +16,11 @@ const LIVE_SAMPLES = [2_000, 6_000, 18_000, 54_000];
 
 function main() {
   const rounds = Number(process.argv[2]);
+  const paths = process.argv[3] === "new" ? Number.POSITIVE_INFINITY : Number(process.argv[3]);
   const native = loadNative();
   if (!native.ok) throw new Error(`the addon does not load: ${native.reason}`);
   const { addon } = native;
-  const grower = new TreeGrower();
+  const grower = new TreeGrower(paths);
   if (addon.startSampler(INTERVAL_BYTES, STACK_DEPTH) !== "started") throw new Error("the sampler does not start");
   const results = LIVE_SAMPLES.map((target) => {
     grower.growTo(target, () => decodeCapture(addon.capture()).sampleCount);

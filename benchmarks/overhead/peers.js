@@ -7,42 +7,46 @@
 const { join } = require("node:path");
 const { setTimeout: delay } = require("node:timers/promises");
 const { median, pairedRatio, plain, estimate } = require("../statistics");
+const { judge } = require("../verdicts");
 const { startSink } = require("./memory");
 const { OpenLoop } = require("./open-loop");
-const { PRELOAD, ServiceProcess } = require("./service-process");
+const { ServiceProcess } = require("./service-process");
 const { requestMix } = require("./shop");
 
 const PEER = join(__dirname, "peer-preload.js");
 const LOAD_PER_SECOND = 250;
-const WARM_UP_MILLIS = 4_000;
-/** What our agent chooses for this service when nothing is set. */
+/** Code is compiled by then, and our captures of the first seconds, at 1, 2, 4, 8 and 16, are past; the one at 32 is not. */
+const WARM_UP_MILLIS = 20_000;
+/** What our agent samples with until it has seen 90 s of traffic, and chooses a longer one here. */
 const OUR_INTERVAL_BYTES = 65_521;
 /** Each peer's own period is about a minute; here one profile is taken within each measurement, so that its pause shows. */
 const PROFILE_AFTER_MILLIS = 5_000;
+const OURS = "leak-agent, defaults";
+const AGAIN = "none again (A/A)";
 
-/** name -> how the service is started. `interval` null: the peer's default. */
+/** name -> how the service is started. */
 function peerKinds(sinkUrl) {
   const kinds = {
     none: {},
-    "none again (A/A)": {},
-    "leak-agent, defaults": { preloads: [PRELOAD] },
-    "leak-agent, OTLP": { preloads: [PRELOAD], env: { OTEL_EXPORTER_OTLP_ENDPOINT: sinkUrl } },
+    [AGAIN]: {},
+    [OURS]: kindOf("leak-agent", {}),
+    "leak-agent, OTLP": kindOf("leak-agent", { OTEL_EXPORTER_OTLP_ENDPOINT: sinkUrl }),
   };
   for (const peer of ["pprof", "@datadog/pprof", "@pyroscope/nodejs", "dd-trace"]) {
     for (const interval of [null, OUR_INTERVAL_BYTES]) {
-      kinds[`${peer}, ${interval === null ? "defaults" : "our interval"}`] = {
-        preloads: [PEER],
-        env: {
-          BENCH_PEER: peer,
-          BENCH_PEER_INTERVAL: interval === null ? "" : String(interval),
-          BENCH_PEER_SINK: sinkUrl,
-          BENCH_PEER_PROFILE_MS: String(WARM_UP_MILLIS + PROFILE_AFTER_MILLIS),
-          ...(peer === "dd-trace" ? ddTraceEnvironment(sinkUrl, interval) : {}),
-        },
-      };
+      kinds[`${peer}, ${interval === null ? "defaults" : "our interval"}`] = kindOf(peer, {
+        BENCH_PEER_INTERVAL: interval === null ? "" : String(interval),
+        BENCH_PEER_SINK: sinkUrl,
+        BENCH_PEER_PROFILE_MS: String(WARM_UP_MILLIS + PROFILE_AFTER_MILLIS),
+        ...(peer === "dd-trace" ? ddTraceEnvironment(sinkUrl, interval) : {}),
+      });
     }
   }
   return kinds;
+}
+
+function kindOf(peer, env) {
+  return { preloads: [PEER], env: { BENCH_PEER: peer, ...env } };
 }
 
 /** The heap profiler alone; its first upload comes after its period, which is shortened to fall into the measurement. */
@@ -64,7 +68,7 @@ async function measureOne(kind, seconds) {
   try {
     load.start(LOAD_PER_SECOND, false);
     await delay(WARM_UP_MILLIS);
-    await service.ask("watchDelay");
+    await service.ask("watchPauses");
     const before = await service.ask("read");
     await delay(seconds * 1_000);
     load.check();
@@ -125,4 +129,36 @@ function peerTable({ rows, failures }) {
   });
 }
 
-module.exports = { measurePeers, peerTable };
+/** Ours against each peer that starts here: CPU of the whole process, and the longest block of a capture or profile. */
+function peerBudgets({ rows, failures }) {
+  const series = (name, key) => rows[name].map((row) => row[key]);
+  const peers = Object.keys(rows).filter((name) => !name.startsWith("none") && !name.startsWith("leak-agent"));
+  return peers
+    .filter((name) => failures[name] === undefined)
+    .flatMap((name) => [
+      judge({
+        id: `peer-cpu/${name}`,
+        what: `CPU per request with the agent, against ${name}`,
+        estimate: pairedRatio(series(OURS, "cpuMicrosPerRequest"), series(name, "cpuMicrosPerRequest")),
+        resolution: pairedRatio(series(AGAIN, "cpuMicrosPerRequest"), series("none", "cpuMicrosPerRequest")),
+        limit: 1,
+        unit: "ratio",
+        design: 3,
+      }),
+      judge({
+        id: `peer-pause/${name}`,
+        what: `CPU of a capture on the main thread, against a profile of ${name}`,
+        estimate: pauseRatio(series(OURS, "pauseCpuMillis"), series(name, "pauseCpuMillis")),
+        limit: 1,
+        unit: "ratio",
+        design: 3,
+      }),
+    ]);
+}
+
+/** Null where a run had no capture or no profile: what was not seen is not shown. */
+function pauseRatio(ours, theirs) {
+  return [...ours, ...theirs].some((pause) => pause === null) ? null : pairedRatio(ours, theirs);
+}
+
+module.exports = { measurePeers, peerBudgets, peerTable };

@@ -1,6 +1,7 @@
 /**
- * `bench:full`: how the cost grows. A capture's time against live samples (must be linear); the cost of a request after a
- * million requests and with 5,000 routes (must be flat). Owns the sizes; each is measured in a child program.
+ * `bench:full`: how the cost grows. A capture's time against live samples where the call paths stay, and against nodes and
+ * samples where they grow, too (must be linear); the cost of a request after a million requests and with 5,000 routes (must
+ * be flat). Owns the sizes; each is measured in a child program.
  */
 "use strict";
 
@@ -10,18 +11,25 @@ const { judge } = require("../verdicts");
 const { runChild } = require("./components");
 const { GATE, PRELOAD } = require("./service-process");
 
-/** Exponent of time against live samples; 1 is linear. */
+/** Of time against what a capture reads; 1 is linear. */
 const LINEAR_EXPONENT = 1.15;
 const FLAT_RATIO = 1.2;
 /** Batches of 100 requests with and without the agent. */
 const SCALE_PAIRS = 1_500;
 const NO_SAMPLES = "16777215";
+/** About 6,000 nodes, all of them there from the smallest heap on. */
+const SETTLED_PATHS = "300";
 
 async function measureScale(size, progress) {
-  progress("scale: captures of growing heaps");
-  const captures = JSON.parse(
-    await runChild([join(__dirname, "../micro/capture-scale.js"), String(size.captureRounds)]),
-  );
+  const captures = {};
+  for (const [name, paths] of [
+    ["settled", SETTLED_PATHS],
+    ["growing", "new"],
+  ]) {
+    progress(`scale: captures of growing heaps, ${name} call paths`);
+    const program = join(__dirname, "../micro/capture-scale.js");
+    captures[name] = JSON.parse(await runChild([program, String(size.captureRounds), paths]));
+  }
   const requests = {};
   for (const [name, routes, before] of [
     ["base", 40, 0],
@@ -37,8 +45,21 @@ async function measureScale(size, progress) {
   return { captures, requests };
 }
 
+/** @param sizeOf what the time should be linear in, of one heap. */
+function linearBudget(id, heaps, what, sizeOf) {
+  const points = heaps.flatMap((heap) => heap.millis.map((time) => [Math.log(sizeOf(heap)), Math.log(time)]));
+  return judge({
+    id,
+    what: `exponent of a capture's time in ${what}, ${sizeOf(heaps[0])} to ${sizeOf(heaps.at(-1))}`,
+    estimate: slope(points),
+    limit: LINEAR_EXPONENT,
+    unit: "ratio",
+    design: 1,
+    note: heaps.map((heap) => `${sizeOf(heap)}: ${median(heap.millis).toFixed(2)} ms`).join(", "),
+  });
+}
+
 function scaleBudgets({ captures, requests }) {
-  const points = captures.flatMap(({ samples, millis }) => millis.map((time) => [Math.log(samples), Math.log(time)]));
   const flat = (name, what) =>
     judge({
       id: `flat-${name}`,
@@ -48,17 +69,14 @@ function scaleBudgets({ captures, requests }) {
       unit: "ratio",
       design: 1,
     });
-  const [first, last] = [captures[0], captures.at(-1)];
   return [
-    judge({
-      id: "linear-captures",
-      what: `exponent of a capture's time in live samples, ${first.samples} to ${last.samples}`,
-      estimate: slope(points),
-      limit: LINEAR_EXPONENT,
-      unit: "ratio",
-      design: 1,
-      note: captures.map(({ samples, millis }) => `${samples}: ${median(millis).toFixed(2)} ms`).join(", "),
-    }),
+    linearBudget("linear-captures", captures.settled, "live samples on the same call paths", ({ samples }) => samples),
+    linearBudget(
+      "linear-captures-growing",
+      captures.growing,
+      "nodes and live samples, each on a call path of its own",
+      ({ samples, treeNodes }) => samples + treeNodes,
+    ),
     flat("routes", "cost of a request with 5,000 routes, against 40"),
     flat("uptime", "cost of a request after a million requests, against none"),
   ];
