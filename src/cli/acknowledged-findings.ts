@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { readConfiguration } from "../config";
 import { findingText } from "../detector/words";
 import { ACKNOWLEDGED_FILE, IGNORE_FILE, type IgnoreList, isActive, readIgnoreFile } from "../export/ignore-file";
-import type { Finding } from "../model/finding";
-import { applicationRoot, isAlarm, type RecordedFindings, sortedBySeriousness } from "./agent-folder";
+import { type Finding, isAlarm } from "../model/finding";
+import { applicationRoot, type RecordedFindings, sortedBySeriousness } from "./agent-folder";
 
 export function withAcknowledgements(findings: RecordedFindings, folder: string, nowMillis: number): RecordedFindings {
   const lists = ignoreFilesOf(folder).map(readIgnoreFile);

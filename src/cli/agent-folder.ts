@@ -199,11 +199,6 @@ function bySeriousness(a: Finding, b: Finding): number {
   );
 }
 
-/** True for the verdicts that end a command with exit code 1. */
-export function isAlarm(finding: Pick<Finding, "verdict">): boolean {
-  return finding.verdict === "leak" || finding.verdict === "urgent";
-}
-
 function isFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 }

@@ -2,8 +2,8 @@
  * Runs in the CLI process. Owns the layout of the report, and its JSON shape (docs/cli.md).
  */
 import { lifeEndLine } from "../detector/restart-cause";
-import type { Finding } from "../model/finding";
-import { isAlarm, type Life, type RecordedFindings } from "./agent-folder";
+import { type Finding, isAlarm } from "../model/finding";
+import type { Life, RecordedFindings } from "./agent-folder";
 import { type Column, facts, table, wrap } from "./columns";
 import { describeBreaker, describeCost } from "./cost-tally";
 import { describeFinding, headline } from "./finding-text";

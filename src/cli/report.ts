@@ -5,12 +5,12 @@ import { resolve } from "node:path";
 import { AgentError } from "../errors";
 import { isHistoryHeader, readLife } from "../export/history-file";
 import { readLives } from "../export/life-file";
+import { isAlarm } from "../model/finding";
 import { withAcknowledgements } from "./acknowledged-findings";
 import {
   currentLives,
   defaultFolder,
   holdsRecords,
-  isAlarm,
   type Life,
   listLives,
   neighbourFolders,

@@ -7,8 +7,8 @@ import { checkFix } from "../detector/fix-check";
 import { fixQuestionOf, fixText } from "../detector/fix-question";
 import { AgentError } from "../errors";
 import { type PastLife, readLives } from "../export/life-file";
-import type { Finding, FindingFix } from "../model/finding";
-import { defaultFolder, isAlarm, requireFolder } from "./agent-folder";
+import { type Finding, type FindingFix, isAlarm } from "../model/finding";
+import { defaultFolder, requireFolder } from "./agent-folder";
 import { wrap } from "./columns";
 import {
   type Command,

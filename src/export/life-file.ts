@@ -155,6 +155,19 @@ export function lifeStem(startTimeMillis: number, processId: number): string {
   return `life-${basicTime(startTimeMillis)}-${processId}`;
 }
 
+/** Without a sign of life for this long a process is taken for gone. */
+export const SILENT_MILLIS = 30_000;
+
+/** Whether a life gives signs, and has not said that it ends; tells also of processes that cannot be seen from here. */
+export function isGoingOn(folder: string, stem: string, nowMillis: number): boolean {
+  try {
+    const isRecent = nowMillis - statSync(join(folder, `${stem}.log`)).mtimeMs < SILENT_MILLIS;
+    return isRecent && statSync(join(folder, `${stem}.end`)).size === 0;
+  } catch {
+    return false; // Removed, or its end was told.
+  }
+}
+
 /** All lives on record in a folder, oldest first; files that are no life of ours are left out. */
 export function readLives(folder: string): PastLife[] {
   const lives: PastLife[] = [];

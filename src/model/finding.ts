@@ -3,6 +3,11 @@
 export const FINDING_SCHEMA = "leak-agent.finding/1";
 
 export type VerdictName = "watch" | "saturating" | "leak" | "urgent" | "inconclusive" | "retracted" | "acknowledged";
+/** A verdict that ends a command with exit code 1, and that alerts are made for. */
+export function isAlarm({ verdict }: { readonly verdict: VerdictName }): boolean {
+  return verdict === "leak" || verdict === "urgent";
+}
+
 export type Impact = "minor" | "material" | "critical";
 export type RouteKind = "request" | "background-of" | "startup" | "background" | "unattributed";
 export type Attribution = "exact" | "inferred" | "none";

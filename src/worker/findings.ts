@@ -6,9 +6,10 @@ import { type FindingContext, toFinding } from "../detector/finding-record";
 import type { Transition } from "../detector/transition";
 import { findingText, nextStep } from "../detector/words";
 import type { AgentFolder } from "../export/folder";
-import type { Finding, FindingAcknowledgement, VerdictName } from "../model/finding";
+import { type Finding, type FindingAcknowledgement, isAlarm, type VerdictName } from "../model/finding";
 import type { Acknowledgements } from "./acknowledgements";
 import type { AgentLog } from "./log";
+import type { Siblings } from "./siblings";
 
 export const FINDINGS_FILE = "findings.jsonl";
 const FINDINGS_FILE_ASIDE = "findings.1.jsonl";
@@ -40,6 +41,7 @@ export class Findings {
     private readonly log: AgentLog,
     private readonly context: () => FindingContext,
     private readonly acknowledgements: Pick<Acknowledgements, "look" | "of"> | null = null,
+    private readonly siblings: Pick<Siblings, "hasAlarm" | "overruledMillis"> | null = null,
   ) {}
 
   /** @returns what people were told: nothing where an acknowledged finding changes without being over. */
@@ -55,6 +57,7 @@ export class Findings {
     const known = this.followed.get(actual.id);
     const before = known?.told ?? null;
     if (known?.isCarried === true && NO_NEWS_OF_CARRIED.includes(actual.verdict)) return [];
+    if (this.isSpokenFor(actual, before)) return [];
     return this.tellAs(withFirstBuild(actual, before), this.acknowledgementOf(actual, nowMillis), before, actual.time);
   }
 
@@ -68,8 +71,13 @@ export class Findings {
     this.follow({ actual: finding, told: finding, isCarried: true });
   }
 
-  /** Looks at the files of acknowledgements: new ones silence, withdrawn and expired ones alarm again. */
+  /** What others have written meanwhile, people and the processes that share the folder. */
   review(nowMillis: number): Finding[] {
+    return [...this.reviewAcknowledgements(nowMillis), ...this.reviewSiblings(nowMillis)];
+  }
+
+  /** Looks at the files of acknowledgements: new ones silence, withdrawn and expired ones alarm again. */
+  private reviewAcknowledgements(nowMillis: number): Finding[] {
     if (this.acknowledgements === null) return [];
     this.acknowledgements.look(nowMillis);
     const told: Finding[] = [];
@@ -81,9 +89,23 @@ export class Findings {
     return told;
   }
 
-  /** The latest finding of an id as the detector has it; null when it was not seen. */
-  latest(id: string): Finding | null {
-    return this.followed.get(id)?.actual ?? null;
+  /** An alarm that this process stands by is told again when another one had the last word and took its own back. */
+  private reviewSiblings(nowMillis: number): Finding[] {
+    const { siblings } = this;
+    if (siblings === null) return [];
+    return [...this.followed.values()].flatMap(({ isCarried, actual, told }) => {
+      if (isCarried === true || !isAlarm(told)) return [];
+      const overruled = siblings.overruledMillis(actual.id, Date.parse(told.time));
+      if (overruled === null) return [];
+      return this.tellAs(actual, null, told, new Date(Math.max(nowMillis, overruled + 1)).toISOString());
+    });
+  }
+
+  /** What is less than an alarm is no news while another process of the service stands by one that this one never told. */
+  private isSpokenFor(actual: Finding, before: Finding | null): boolean {
+    const hasToldMore = before !== null && (isAlarm(before) || before.verdict === "acknowledged");
+    if (this.siblings === null || isAlarm(actual) || actual.fix !== null || hasToldMore) return false;
+    return this.siblings.hasAlarm(actual.id);
   }
 
   private acknowledgementOf({ id, verdict }: Finding, nowMillis: number): FindingAcknowledgement | null {
@@ -150,8 +172,7 @@ export class Findings {
       ...(finding.fix === null ? {} : { fix: finding.fix.verdict }),
     };
     const message = `${finding.verdict}: ${finding.text}`;
-    if (finding.verdict === "leak" || finding.verdict === "urgent")
-      this.log.warn("LEAK_AGENT_FINDING", message, fields);
+    if (isAlarm(finding)) this.log.warn("LEAK_AGENT_FINDING", message, fields);
     else this.log.info(message, fields);
   }
 }

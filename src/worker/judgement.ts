@@ -9,18 +9,19 @@ import { type FindingContext, toFinding } from "../detector/finding-record";
 import type { AgentFolder } from "../export/folder";
 import { HistoryWriter } from "../export/history-file";
 import { ACKNOWLEDGED_FILE, IGNORE_FILE } from "../export/ignore-file";
-import type { Attribution, Finding } from "../model/finding";
+import { type Attribution, type Finding, isAlarm } from "../model/finding";
 import type { ProbeHello, WorkerStart } from "../model/messages";
 import { HISTORY_SCHEMA, type HistoryHeader, type Observation } from "../model/observation";
 import { Acknowledgements } from "./acknowledgements";
 import type { Dictionary } from "./dictionary";
-import { Findings } from "./findings";
+import { FINDINGS_FILE, Findings } from "./findings";
 import type { LifeJournal } from "./life-journal";
 import { LifeWatch } from "./life-watch";
 import type { AgentLog } from "./log";
 import { instanceIdOf } from "./resource";
 import { resumeLife } from "./resume";
 import type { ResumedThread } from "./service-thread";
+import { Siblings } from "./siblings";
 import { findApplicationRoot, SourceNames } from "./source-names";
 import type { Telemetry, TelemetryOptions } from "./telemetry";
 import { AGENT_VERSION } from "./version";
@@ -89,7 +90,8 @@ export class Judgement {
     this.history =
       options.folder === null ? null : new HistoryWriter(options.folder, header, () => options.dictionary.snapshot());
     const acknowledgements = new Acknowledgements(acknowledgementFiles(settings, applicationRoot), options.log);
-    this.findings = new Findings(options.folder, options.log, () => this.findingContext(), acknowledgements);
+    const siblings = options.folder === null ? null : new Siblings(options.folder.path, FINDINGS_FILE, this.instanceId);
+    this.findings = new Findings(options.folder, options.log, () => this.findingContext(), acknowledgements, siblings);
     this.telemetry = options.createTelemetry({
       detector: this.detector,
       describe: (frame) => this.names.describe(frame),
@@ -157,7 +159,7 @@ export class Judgement {
       for (const finding of findings) this.options.journal?.noteFinding(finding);
       if (findings.length > 0) this.names.maps.release();
       for (const finding of findings) this.telemetry?.transition(finding);
-      return findings.some((finding) => finding.verdict === "leak" || finding.verdict === "urgent");
+      return findings.some(isAlarm);
     } catch (error) {
       this.options.failed();
       this.log.warnOnce("detector", "ERR_LEAK_AGENT_INTERNAL", `the detector failed: ${(error as Error).message}`, {

@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { type LifeEnd, lifeEndLine, lifeEndOf, type NowFacts } from "../detector/restart-cause";
 import type { AgentFolder } from "../export/folder";
-import { claimEnd, LifeWriter, lifeStem, type PastLife, readLives } from "../export/life-file";
+import { claimEnd, LifeWriter, lifeStem, type PastLife, readLives, SILENT_MILLIS } from "../export/life-file";
 import { isAlive } from "../export/spool-lives";
 import type { Finding } from "../model/finding";
 import type { LifeOpening, LifeSeries } from "../model/life";
@@ -14,9 +14,7 @@ import type { AgentLog } from "./log";
 import { readOomKills } from "./oom-kills";
 
 /** Signs of life for those in another process id namespace. */
-const RENEW_MILLIS = 10_000;
-/** Without a sign for this long a life in another namespace of the same host is over. */
-const STALE_MILLIS = 3 * RENEW_MILLIS;
+const RENEW_MILLIS = SILENT_MILLIS / 3;
 /** A life on another host that shares the folder. */
 const STALE_ELSEWHERE_MILLIS = 600_000;
 /** Least time between two level records, as a part of the horizon, and its bounds. */
@@ -74,7 +72,7 @@ export class LifeJournal {
     // A container that was restarted at once: its process cannot be seen, its last sign of life is seconds old.
     const isDoubtful = this.past.some((life) => !life.isTold && !this.isOver(life) && !this.isNeighbour(life));
     if (isDoubtful)
-      this.timers.push(setTimeout(() => this.tellEnds(this.others()), STALE_MILLIS + RENEW_MILLIS).unref());
+      this.timers.push(setTimeout(() => this.tellEnds(this.others()), SILENT_MILLIS + RENEW_MILLIS).unref());
   }
 
   close(): void {
@@ -133,7 +131,7 @@ export class LifeJournal {
   private isStale(life: PastLife): boolean {
     const [host] = life.opening.place.split(" ");
     const isHere = host === this.options.opening.place.split(" ")[0];
-    return this.now() - life.renewedMillis > (isHere ? STALE_MILLIS : STALE_ELSEWHERE_MILLIS);
+    return this.now() - life.renewedMillis > (isHere ? SILENT_MILLIS : STALE_ELSEWHERE_MILLIS);
   }
 }
 

@@ -13,7 +13,7 @@ import { acrossLives, alternativesAcrossLives, type EvidenceAcrossLives, growthA
 import { POOL_KEY } from "../detector/route-pool";
 import type { SiteSummary } from "../detector/summary";
 import type { Transition } from "../detector/transition";
-import type { Finding } from "../model/finding";
+import { type Finding, isAlarm } from "../model/finding";
 import { type LifeSeries, type LifeSite, seriesKey, siteKeyOf } from "../model/life";
 import type { Frame } from "../model/observation";
 import type { OwnerKind } from "../model/owner";
@@ -29,7 +29,6 @@ const MAX_SITES = 40;
 const NAMING_SHARE_OF_HORIZON = 1 / 4;
 /** A site below another one holds the leak when it holds this share of its survivors. */
 const BELOW_SHARE = 1 / 2;
-const ALARMS = ["leak", "urgent"];
 
 export interface LifeWatchOptions {
   readonly journal: Pick<LifeJournal, "past" | "opening" | "findings" | "noteSeries">;
@@ -332,7 +331,7 @@ function standingOf(findings: readonly Finding[]): Finding[] {
     const known = latest.get(finding.id);
     if (known === undefined || known.time <= finding.time) latest.set(finding.id, finding);
   }
-  return [...latest.values()].filter((finding) => ALARMS.includes(finding.verdict));
+  return [...latest.values()].filter(isAlarm);
 }
 
 /** Route, or kind where there is none. */
