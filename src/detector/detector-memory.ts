@@ -19,6 +19,8 @@ export interface DetectorOptions {
   readonly applicationRoot: string;
   /** Names of functions under which an earlier life knew this site, so that a finding keeps its id; null: unknown. */
   readonly knownSiteFunctions?: (site: Frame, route: string | null) => readonly string[] | null;
+  /** Whether a function is the service's own by its source map: in a bundle the path does not tell; left out: by path. */
+  readonly isOwnCode?: (frame: Frame) => boolean;
 }
 
 /** Observations of which the mark-compact count is remembered, per thread. */
@@ -37,9 +39,9 @@ interface ThreadGcHistory {
 }
 
 export class DetectorMemory {
-  readonly stacks: StackIndex = new StackIndex();
+  readonly stacks: StackIndex;
   readonly store: SampleStore = new SampleStore((stack) => this.stacks.leaf(stack));
-  readonly ladders: Ladders = new Ladders(this.stacks);
+  readonly ladders: Ladders;
   readonly owners: Map<string, OwnerState> = new Map();
   readonly levels: LevelHistory = new LevelHistory();
   readonly pool: RoutePool = new RoutePool();
@@ -52,7 +54,10 @@ export class DetectorMemory {
   private readonly gcs = new Map<number, ThreadGcHistory>();
   private originMillis = 0;
 
-  constructor(readonly options: DetectorOptions) {}
+  constructor(readonly options: DetectorOptions) {
+    this.stacks = new StackIndex(options.isOwnCode);
+    this.ladders = new Ladders(this.stacks);
+  }
 
   takeIn(observation: Observation): void {
     if (this.originMillis === 0) this.originMillis = observation.timeMillis;

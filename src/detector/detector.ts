@@ -180,15 +180,21 @@ export class Detector {
       if (!isStanding(site.verdict)) continue;
       for (const sample of samplesOf.get(site.frame) ?? []) standing.add(sample);
     }
+    const { stacks } = this.memory;
     const passing = new Map<number, Evaluation>();
+    const held = new Map<number, readonly StoredSample[]>();
     for (const [frame, evaluation] of evaluations) {
       if (!evaluation.overThreshold) continue;
       const own = samplesOf.get(frame) ?? [];
+      held.set(
+        frame,
+        own.filter((sample) => !stacks.leadsToOwnCode(sample.stack, frame)),
+      );
       const rest = standing.size === 0 ? own : own.filter((sample) => !standing.has(sample));
       const left = rest.length === own.length ? evaluation : reevaluate(rest, frame);
       if (left?.overThreshold) passing.set(frame, left);
     }
-    return nameSites(passing, samplesOf, this.memory.stacks, reevaluate, look.starts[0]?.startMillis ?? 0);
+    return nameSites(passing, held, stacks, reevaluate, look.starts[0]?.startMillis ?? 0);
   }
 
   private judgeAll(owner: OwnerState, named: readonly NamedSite[], now: number, transitions: Transition[]): void {

@@ -8,6 +8,12 @@ export class StackIndex {
   private readonly leafFirst: (readonly number[] | undefined)[] = [];
   /** Stacks by function, in the order in which they were first seen. */
   private readonly through = new Map<number, number[]>();
+  /** Of each stack, where the service's own code begins; and whether a function is its own. */
+  private readonly ownStarts: (number | undefined)[] = [];
+  private readonly own: (boolean | undefined)[] = [];
+
+  /** @param isOwnCode asked once for each function that a file of the service holds. */
+  constructor(private readonly isOwnCode: (frame: Frame) => boolean = () => true) {}
 
   addFrames(frames: readonly Frame[]): void {
     for (const frame of frames) this.frames.push(frame);
@@ -60,6 +66,22 @@ export class StackIndex {
     const candidates = named.length > 0 ? named : this.nodeFramesOf(stack);
     this.candidates[index] = candidates;
     return candidates;
+  }
+
+  /**
+   * Whether a function only leads to the service's own code, as a bundled framework does: it holds what every handler
+   * keeps and explains nothing. Unbundled, `candidatesOf` leaves it out by its path.
+   */
+  leadsToOwnCode(index: number, frame: number): boolean {
+    this.ownStarts[index] ??= this.stack(index).findIndex((one) => this.isOwn(one));
+    const start = this.ownStarts[index] ?? -1;
+    return start >= 0 && this.depthOf(index, frame) < start;
+  }
+
+  private isOwn(frame: number): boolean {
+    const found = this.frames[frame];
+    this.own[frame] ??= found !== undefined && isApplicationFile(found.file) && this.isOwnCode(found);
+    return this.own[frame] ?? false;
   }
 
   isNamableFrame(frame: number): boolean {

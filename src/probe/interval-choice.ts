@@ -12,7 +12,9 @@ const HOUR = 60 * MINUTE;
  * that a callee's allocations are booked on its caller); 100 MB of start-up cost 1,500 samples, some 10 ms.
  */
 export const START_INTERVAL_BYTES = 65_521;
-const MIN_INTERVAL_BYTES = 16_384;
+export const MIN_INTERVAL_BYTES = 16_384;
+/** A load test has minutes to show what keeps some hundred bytes a request, and a larger budget. */
+export const LOAD_TEST_MIN_INTERVAL_BYTES = 8_192;
 const MAX_INTERVAL_BYTES = 1_048_576;
 /** The first restart comes early and forgets little: for a tenth less cost, or for a quarter more samples. */
 const FIRST_COARSER_RATIO = 1.1;
@@ -51,6 +53,7 @@ export class IntervalChoice {
   readonly #neededMillis: number;
   readonly #spanMillis: number;
   readonly #coarseMillis: number;
+  readonly #minimumBytes: number;
   #busyMillis = 0;
   #samples = 0;
   #isFirst = true;
@@ -66,6 +69,7 @@ export class IntervalChoice {
     this.#neededMillis = clamp(horizonMillis / 6, 3 * SECOND, 90 * SECOND);
     this.#spanMillis = clamp(horizonMillis / 144, 30 * SECOND, 10 * MINUTE);
     const isLoadTest = horizonMillis < LOAD_TEST_HORIZON_MILLIS;
+    this.#minimumBytes = isLoadTest ? LOAD_TEST_MIN_INTERVAL_BYTES : MIN_INTERVAL_BYTES;
     this.#coarseMillis = isLoadTest ? Number.POSITIVE_INFINITY : horizonMillis / 2;
   }
 
@@ -83,6 +87,7 @@ export class IntervalChoice {
       (this.#samples * this.intervalBytes) / this.#busyMillis,
       window.sampleMillis,
       window.affordableRatio,
+      this.#minimumBytes,
     );
     this.#busyMillis = 0;
     this.#samples = 0;
@@ -93,7 +98,7 @@ export class IntervalChoice {
   /** For a breaker that comes back: twice as coarse, or null where it cannot be. */
   coarser(nowMillis: number): number | null {
     if (this.isFixed || this.intervalBytes >= MAX_INTERVAL_BYTES || !this.#mayRestart(nowMillis)) return null;
-    return oddBytes(this.intervalBytes * 2);
+    return oddBytes(this.intervalBytes * 2, this.#minimumBytes);
   }
 
   restarted(nowMillis: number, intervalBytes: number): void {
@@ -128,10 +133,15 @@ export class IntervalChoice {
 }
 
 /** @returns an odd number of bytes, which V8's memory does not hold by accident where the counter is looked for. */
-export function affordableIntervalBytes(bytesPerMilli: number, sampleMillis: number, affordableRatio: number): number {
-  return oddBytes((bytesPerMilli * sampleMillis) / affordableRatio);
+export function affordableIntervalBytes(
+  bytesPerMilli: number,
+  sampleMillis: number,
+  affordableRatio: number,
+  minimumBytes: number,
+): number {
+  return oddBytes((bytesPerMilli * sampleMillis) / affordableRatio, minimumBytes);
 }
 
-function oddBytes(bytes: number): number {
-  return Math.round(clamp(bytes, MIN_INTERVAL_BYTES, MAX_INTERVAL_BYTES)) | 1;
+function oddBytes(bytes: number, minimumBytes: number): number {
+  return Math.round(clamp(bytes, minimumBytes, MAX_INTERVAL_BYTES)) | 1;
 }

@@ -73,6 +73,7 @@ export class Judgement {
       windowMillis: this.windowMillis,
       applicationRoot,
       knownSiteFunctions: (site, route) => this.lives?.functionsOf(site, route) ?? null,
+      isOwnCode: (frame) => this.names.describe(frame).isApplication,
     });
     const header: HistoryHeader = {
       schema: HISTORY_SCHEMA,
@@ -157,7 +158,8 @@ export class Judgement {
         ...this.findings.review(observation.timeMillis),
       ];
       for (const finding of findings) this.options.journal?.noteFinding(finding);
-      if (findings.length > 0) this.names.maps.release();
+      // Also where nothing was told: naming asks for maps, too.
+      this.names.maps.release();
       for (const finding of findings) this.telemetry?.transition(finding);
       return findings.some(isAlarm);
     } catch (error) {

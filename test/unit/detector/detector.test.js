@@ -130,6 +130,40 @@ test("a finding explains what its site keeps on all its routes, not on the named
   }
 });
 
+test("in a bundle the site lies in the service's own code, not in the framework that leads there (seeds 1-4)", () => {
+  const at = (name, line) => ({ function: name, file: "/srv/app/dist/server.js", line, column: 1 });
+  const frames = [at("dispatch", 1), at("handler", 2), at("parse", 3), at("other", 4)];
+  // Of what a request keeps a third is a parsed body: both parts lie below the framework, and nothing else holds four fifths.
+  const bundled = (observation) => ({
+    ...observation,
+    ...(observation.newFrames === undefined
+      ? {}
+      : {
+          newFrames: frames,
+          newStacks: [
+            [0, 1],
+            [0, 3],
+            [0, 2],
+          ],
+        }),
+    matured: observation.matured?.map((sample, i) => (i % 3 === 0 ? { ...sample, stack: 2 } : sample)),
+  });
+  const siteOf = (seed, isOwnCode) => {
+    const detector = new Detector({ horizonMillis: 30_000, windowMillis: 250, applicationRoot: "/srv/app", isOwnCode });
+    const family = { seed, captureSeconds: 2, samplesPerSecond: 9, lifeSeconds: () => FOREVER };
+    const told = [...observations(family)].flatMap((observation) => detector.observe(bundled(observation)));
+    return told.find(({ verdict }) => verdict === "leak")?.site.function;
+  };
+  for (let seed = 1; seed <= 4; seed++) {
+    assert.equal(
+      siteOf(seed, (frame) => frame.function === "handler"),
+      "handler",
+      `seed ${seed}`,
+    );
+    assert.equal(siteOf(seed, undefined), "dispatch", `seed ${seed}: without a source map`);
+  }
+});
+
 test("one site that leaks on two routes is one finding, named after the one that retains more (seeds 1-4)", () => {
   for (let seed = 1; seed <= 4; seed++) {
     const transitions = run({ lifeSeconds: () => FOREVER, samplesPerSecond: 6, otherShare: 0.3 }, seed);

@@ -1,7 +1,12 @@
 "use strict";
 const assert = require("node:assert/strict");
 const { test } = require("node:test");
-const { affordableIntervalBytes, IntervalChoice } = require("../../../dist/probe/interval-choice");
+const {
+  affordableIntervalBytes,
+  IntervalChoice,
+  LOAD_TEST_MIN_INTERVAL_BYTES,
+  MIN_INTERVAL_BYTES,
+} = require("../../../dist/probe/interval-choice");
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -120,11 +125,23 @@ test("a window in which the process stood still says nothing", () => {
 });
 
 test("the interval is odd and stays between 16 KiB and 1 MiB", () => {
-  assert.equal(affordableIntervalBytes(0, 0.01, 0.005), 16_385);
-  assert.equal(affordableIntervalBytes(1e9, 0.01, 0.005), 1_048_577);
-  assert.equal(affordableIntervalBytes(50_000, 0.01, 0.005), 100_001);
+  assert.equal(affordableIntervalBytes(0, 0.01, 0.005, MIN_INTERVAL_BYTES), 16_385);
+  assert.equal(affordableIntervalBytes(1e9, 0.01, 0.005, MIN_INTERVAL_BYTES), 1_048_577);
+  assert.equal(affordableIntervalBytes(50_000, 0.01, 0.005, MIN_INTERVAL_BYTES), 100_001);
+});
+
+test("a service that allocates little is sampled more finely in a load test than in production", () => {
+  for (const [horizonMillis, least] of [
+    [30_000, LOAD_TEST_MIN_INTERVAL_BYTES],
+    [DAY, MIN_INTERVAL_BYTES],
+  ]) {
+    const { choice, state } = start(horizonMillis);
+    const [[, chosen]] = run(choice, state, 0, 2 * MINUTE, () => 100_000);
+    assert.equal(chosen, least + 1);
+  }
 });
 
 test("a slow machine, whose samples cost more, is sampled more coarsely", () => {
-  assert.ok(affordableIntervalBytes(50_000, 0.03, 0.005) > 2.9 * affordableIntervalBytes(50_000, 0.01, 0.005));
+  const at = (sampleMillis) => affordableIntervalBytes(50_000, sampleMillis, 0.005, MIN_INTERVAL_BYTES);
+  assert.ok(at(0.03) > 2.9 * at(0.01));
 });
