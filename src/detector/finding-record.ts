@@ -29,6 +29,9 @@ export interface FindingContext {
   describe(frame: Frame): DescribedFrame;
 }
 
+const END_OF_COHORTS = "samples of this site that are freed after having matured (an eviction, a sweep, an expiry)";
+const END_OF_LADDER = "a store that is not replaced when the next step is due, or by a smaller one";
+
 export const ANONYMOUS_FUNCTION = "(anonymous)";
 
 export function toFinding(transition: Transition, context: FindingContext): Finding {
@@ -87,7 +90,7 @@ export function toFinding(transition: Transition, context: FindingContext): Find
     alternatives: transition.alternatives,
     retainer: null,
     fix: null,
-    refutedBy: "samples of this site that are freed after having matured (an eviction, a sweep, an expiry)",
+    refutedBy: transition.evidence.method === "ladder" ? END_OF_LADDER : END_OF_COHORTS,
     nextStep: "",
     text: "",
   };

@@ -74,17 +74,36 @@ export class Ladders {
   /** Ladders that still climb, by the key of the owner that has most of the steps. @param clockOf an owner's exposure. */
   readings(clockOf: (owner: string) => Clock | null, nowMillis: number): Map<string, LadderReading[]> {
     const readings = new Map<string, LadderReading[]>();
-    for (const records of this.byLeaf.values()) {
-      if (records.length < LADDER_MINIMUM_RECORDS) continue;
-      const owner = majorityOwner(records);
-      const clock = owner === null ? null : clockOf(owner);
-      const reading = clock === null ? null : this.read(records, clock, nowMillis);
-      if (owner === null || reading === null) continue;
-      const own = readings.get(owner);
-      if (own === undefined) readings.set(owner, [reading]);
-      else own.push(reading);
+    const callees = this.recordsOfCallees();
+    for (const [leaf, records] of this.byLeaf) {
+      for (const chain of chainsOf(records, callees.get(leaf) ?? [])) {
+        if (chain.length < LADDER_MINIMUM_RECORDS) continue;
+        const owner = majorityOwner(chain);
+        const clock = owner === null ? null : clockOf(owner);
+        const reading = clock === null ? null : this.read(chain, clock, nowMillis);
+        if (owner === null || reading === null) continue;
+        const own = readings.get(owner);
+        if (own === undefined) readings.set(owner, [reading]);
+        else own.push(reading);
+        break;
+      }
     }
     return readings;
+  }
+
+  /** By function, the records of others that it calls: the one that grows the container may be compiled into it later. */
+  private recordsOfCallees(): ReadonlyMap<number, (readonly StoredSample[])[]> {
+    const callees = new Map<number, (readonly StoredSample[])[]>();
+    for (const [leaf, records] of this.byLeaf) {
+      const stack = this.stacks.stack(records.at(-1)?.stack ?? -1);
+      for (const caller of new Set(stack)) {
+        if (caller === leaf || !this.byLeaf.has(caller)) continue;
+        const known = callees.get(caller);
+        if (known === undefined) callees.set(caller, [records]);
+        else known.push(records);
+      }
+    }
+    return callees;
   }
 
   private read(records: readonly StoredSample[], clock: Clock, nowMillis: number): LadderReading | null {
@@ -118,6 +137,17 @@ export class Ladders {
       firstMillis: first.bornMillis,
     };
   }
+}
+
+/** One container, most of its records first: with those of callees that ended before its own began, all or one; or alone. */
+function chainsOf(
+  records: readonly StoredSample[],
+  ofCallees: readonly (readonly StoredSample[])[],
+): (readonly StoredSample[])[] {
+  const beganMillis = records[0]?.bornMillis ?? 0;
+  const earlier = ofCallees.filter((others) => (others.at(-1)?.bornMillis ?? 0) < beganMillis);
+  const together = earlier.length > 1 ? [[...earlier.flat(), ...records]] : [];
+  return [...together, ...earlier.map((others) => [...others, ...records]), records];
 }
 
 /** Whichever request triggers the move owns the new store: the owner of four in five of them, or null. */

@@ -10,9 +10,7 @@ export function findingText(finding: Finding, requestedGcCount: number): string 
       explainedSentence(finding),
       forecastSentence(finding),
     );
-    sentences.push(
-      `A cache that keeps entries longer than ${duration(finding.evidence.oldestAgeSeconds)} would look identical; ${finding.refutedBy} would refute this.`,
-    );
+    sentences.push(lookAlikeSentence(finding));
   }
   if (finding.agent.attribution === "inferred")
     sentences.push("The route is inferred from the routes' request counts, not observed.");
@@ -49,7 +47,7 @@ function headline(finding: Finding): string {
   switch (finding.verdict) {
     case "leak":
     case "urgent":
-      return `${owner} retains about ${rate(finding)}, ${percent(finding.site.shareRatio)} of it at ${site}.`;
+      return `${owner} retains about ${rate(finding)}${siteShare(finding)} at ${site}.`;
     case "saturating":
       return `${owner} retained about ${rate(finding)} at ${site}, but growth is flattening.`;
     case "retracted":
@@ -61,6 +59,20 @@ function headline(finding: Finding): string {
     default:
       return `${owner} keeps what it allocates at ${site}: being watched, not an alarm.`;
   }
+}
+
+/** A growing container is one object, which has no share of what survives. */
+function siteShare({ evidence, site }: Finding): string {
+  return evidence.method === "ladder" ? "" : `, ${percent(site.shareRatio)} of it`;
+}
+
+/** What harmless thing nobody can tell from this leak yet, and what would. */
+function lookAlikeSentence({ evidence, refutedBy }: Finding): string {
+  const alike =
+    evidence.method === "ladder"
+      ? "A container that is still filling up"
+      : `A cache that keeps entries longer than ${duration(evidence.oldestAgeSeconds)}`;
+  return `${alike} would look identical; ${refutedBy} would refute this.`;
 }
 
 /** Which harmless explanation is no longer rejected: an expiry and flattening say more than evidence that has faded. */

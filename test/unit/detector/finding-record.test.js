@@ -66,6 +66,13 @@ test("the text holds the route, the place, the rate and what would refute it", (
   assert.match(finding.nextStep, /src\/data\.ts:88/);
 });
 
+test("a growing container has no share of survivors, no age, and another end", () => {
+  const transition = leakTransition();
+  const { text } = toFinding({ ...transition, evidence: { ...transition.evidence, method: "ladder" } }, context);
+  assert.match(text, /^GET \/leak\/:id retains about [^,]+ at node_modules/);
+  assert.match(text, /A container that is still filling up would look identical; a store that .+ would refute this/);
+});
+
 test("sizes and durations are written with at most three digits and a unit", () => {
   assert.equal(bytes(24), "24 B");
   assert.equal(bytes(1_536), "1.50 KiB");

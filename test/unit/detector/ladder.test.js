@@ -76,6 +76,40 @@ describe("a container that grows", () => {
     assert.equal(read(laddersOf(byTwo), 40).length, 0);
   });
 
+  it("goes on when V8 compiles the function that grows it into its caller, and is named by that one", () => {
+    const stacks = new StackIndex();
+    for (const [line, name] of ["handler", "push", "other"].entries())
+      stacks.addFrames([{ function: name, file: "/srv/app/record.js", line: line + 1, column: 1 }]);
+    stacks.addStacks([[0, 1], [0], [0, 2]]);
+    const readingsOf = (stackOf, steps = GROWING) => {
+      const ladders = new Ladders(stacks);
+      const samples = steps.map(([hour, sizeBytes], i) => {
+        const born = 1 + hour * HOUR;
+        return new StoredSample(1, 0, born, born, "request", OWNER, stackOf(i), sizeBytes, INTERVAL_BYTES);
+      });
+      for (const [i, sample] of samples.entries()) {
+        if (samples[i + 1] !== undefined) sample.freedMillis = samples[i + 1].bornMillis + HOUR;
+        ladders.note(sample, INTERVAL_BYTES);
+      }
+      return read(ladders, 40).map(({ frame, records }) => [frame, records]);
+    };
+    assert.deepEqual(
+      readingsOf((i) => (i < 3 ? 0 : 1)),
+      [[0, 6]],
+    );
+    // A second callee whose container was as large before is another one: it takes no part.
+    const beside = [[3, 500_000], ...GROWING];
+    assert.deepEqual(
+      readingsOf((i) => (i === 0 ? 2 : i < 4 ? 0 : 1), beside),
+      [[0, 6]],
+    );
+    // A callee that goes on growing its own was not compiled into its caller.
+    assert.deepEqual(
+      readingsOf((i) => (i < 2 || i === 5 ? 0 : 1)),
+      [],
+    );
+  });
+
   it("is small to be seen by chance only: below half an interval it is not followed", () => {
     assert.equal(read(laddersOf(GROWING.map(([hour, bytes]) => [hour, bytes / 40])), 40).length, 0);
   });
