@@ -175,23 +175,23 @@ export class Detector {
   ): NamedSite[] {
     const reevaluate = (rest: readonly StoredSample[], frame: number): Evaluation | null =>
       rest.length < MINIMUM_SAMPLES ? null : look.evaluate(rest, owner.siteOrder(frame));
+    const { stacks } = this.memory;
+    const heldBy = (frame: number): readonly StoredSample[] =>
+      (samplesOf.get(frame) ?? []).filter((sample) => !stacks.leadsToOwnCode(sample.stack, frame));
     const standing = new Set<StoredSample>();
     for (const site of owner.tracked.values()) {
       if (!isStanding(site.verdict)) continue;
-      for (const sample of samplesOf.get(site.frame) ?? []) standing.add(sample);
+      for (const sample of heldBy(site.frame)) standing.add(sample);
     }
-    const { stacks } = this.memory;
     const passing = new Map<number, Evaluation>();
     const held = new Map<number, readonly StoredSample[]>();
     for (const [frame, evaluation] of evaluations) {
       if (!evaluation.overThreshold) continue;
-      const own = samplesOf.get(frame) ?? [];
-      held.set(
-        frame,
-        own.filter((sample) => !stacks.leadsToOwnCode(sample.stack, frame)),
-      );
+      const own = heldBy(frame);
+      held.set(frame, own);
       const rest = standing.size === 0 ? own : own.filter((sample) => !standing.has(sample));
-      const left = rest.length === own.length ? evaluation : reevaluate(rest, frame);
+      const isWhole = rest.length === (samplesOf.get(frame)?.length ?? 0);
+      const left = isWhole ? evaluation : reevaluate(rest, frame);
       if (left?.overThreshold) passing.set(frame, left);
     }
     return nameSites(passing, held, stacks, reevaluate, look.starts[0]?.startMillis ?? 0);

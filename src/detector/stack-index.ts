@@ -12,7 +12,7 @@ export class StackIndex {
   private readonly ownStarts: (number | undefined)[] = [];
   private readonly own: (boolean | undefined)[] = [];
 
-  /** @param isOwnCode asked once for each function that a file of the service holds. */
+  /** @param isOwnCode asked once for each function of a file of the service. */
   constructor(private readonly isOwnCode: (frame: Frame) => boolean = () => true) {}
 
   addFrames(frames: readonly Frame[]): void {
@@ -79,9 +79,17 @@ export class StackIndex {
   }
 
   private isOwn(frame: number): boolean {
-    const found = this.frames[frame];
-    this.own[frame] ??= found !== undefined && isApplicationFile(found.file) && this.isOwnCode(found);
+    if (this.own[frame] === undefined) this.askForFileOf(frame);
     return this.own[frame] ?? false;
+  }
+
+  /** All functions of the file that are known by now: its source map is read once for them, and let go. */
+  private askForFileOf(frame: number): void {
+    const file = this.frames[frame]?.file ?? "";
+    const isApplication = isApplicationFile(file);
+    for (const [index, other] of this.frames.entries()) {
+      if (other.file === file) this.own[index] ??= isApplication && this.isOwnCode(other);
+    }
   }
 
   isNamableFrame(frame: number): boolean {

@@ -102,18 +102,24 @@ interface Candidate {
 
 /** The deepest function that holds most of what the strongest ones hold. */
 function bestCandidate(memory: DetectorMemory, owner: OwnerState): Candidate | null {
-  const candidates = [...owner.evaluations].filter(([, { lnE }]) => lnE >= MINIMUM_CANDIDATE_LN_E);
-  const most = Math.max(0, ...candidates.map(([, { survivors }]) => survivors.length));
+  const { stacks } = memory;
+  const candidates = [...owner.evaluations]
+    .filter(([, { lnE }]) => lnE >= MINIMUM_CANDIDATE_LN_E)
+    .map(([frame, evaluation]) => ({
+      frame,
+      evaluation,
+      survivors: evaluation.survivors.filter(({ stack }) => !stacks.leadsToOwnCode(stack, frame)),
+    }));
+  const most = Math.max(0, ...candidates.map(({ survivors }) => survivors.length));
   let best: { frame: number; evaluation: Evaluation; depth: number } | null = null;
-  for (const [frame, evaluation] of candidates) {
-    const { survivors } = evaluation;
+  for (const { frame, evaluation, survivors } of candidates) {
     if (survivors.length === 0 || survivors.length < HOLDS_SHARE * most) continue;
-    const depth = survivors.reduce((sum, { stack }) => sum + memory.stacks.depthOf(stack, frame), 0) / survivors.length;
+    const depth = survivors.reduce((sum, { stack }) => sum + stacks.depthOf(stack, frame), 0) / survivors.length;
     if (best === null || depth > best.depth) best = { frame, evaluation, depth };
   }
   if (best === null) return null;
   const { frame, evaluation } = best;
-  return { frame, evaluation, namedFrame: nameBelow(frame, evaluation.survivors, memory.stacks) };
+  return { frame, evaluation, namedFrame: nameBelow(frame, evaluation.survivors, stacks) };
 }
 
 function describeTracked(memory: DetectorMemory, owner: OwnerState, tracked: TrackedSite): SiteSummary | null {

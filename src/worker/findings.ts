@@ -33,6 +33,8 @@ interface Followed {
 
 export class Findings {
   private readonly followed = new Map<string, Followed>();
+  /** Less than alarms, untold as long as another process stands by one. */
+  private readonly heldBack = new Map<string, Finding>();
   /** Findings that could not be written to the folder; the log had them. */
   droppedFindings = 0;
 
@@ -41,7 +43,7 @@ export class Findings {
     private readonly log: AgentLog,
     private readonly context: () => FindingContext,
     private readonly acknowledgements: Pick<Acknowledgements, "look" | "of"> | null = null,
-    private readonly siblings: Pick<Siblings, "hasAlarm" | "overruledMillis"> | null = null,
+    private readonly siblings: Pick<Siblings, "hasAlarm" | "isOwn" | "overruledMillis"> | null = null,
   ) {}
 
   /** @returns what people were told: nothing where an acknowledged finding changes without being over. */
@@ -54,10 +56,14 @@ export class Findings {
   change(actual: Finding): Finding[] {
     const nowMillis = Date.parse(actual.time);
     this.acknowledgements?.look(nowMillis);
+    this.heldBack.delete(actual.id);
     const known = this.followed.get(actual.id);
     const before = known?.told ?? null;
     if (known?.isCarried === true && NO_NEWS_OF_CARRIED.includes(actual.verdict)) return [];
-    if (this.isSpokenFor(actual, before)) return [];
+    if (this.isSpokenFor(actual, before)) {
+      keep(this.heldBack, actual.id, actual);
+      return [];
+    }
     return this.tellAs(withFirstBuild(actual, before), this.acknowledgementOf(actual, nowMillis), before, actual.time);
   }
 
@@ -89,23 +95,30 @@ export class Findings {
     return told;
   }
 
-  /** An alarm that this process stands by is told again when another one had the last word and took its own back. */
+  /**
+   * An alarm that this process stands by is told again when another one had the last word and took its own back. What was
+   * held back is told when the process that stood by an alarm is gone, or has taken it back.
+   */
   private reviewSiblings(nowMillis: number): Finding[] {
     const { siblings } = this;
     if (siblings === null) return [];
-    return [...this.followed.values()].flatMap(({ isCarried, actual, told }) => {
-      if (isCarried === true || !isAlarm(told)) return [];
+    const again = [...this.followed.values()].flatMap(({ actual, told }) => {
+      if (!isAlarm(told) || !siblings.isOwn(told)) return [];
       const overruled = siblings.overruledMillis(actual.id, Date.parse(told.time));
       if (overruled === null) return [];
       return this.tellAs(actual, null, told, new Date(Math.max(nowMillis, overruled + 1)).toISOString());
     });
+    const late = [...this.heldBack.values()].filter(({ id }) => !siblings.hasAlarm(id));
+    const time = new Date(nowMillis).toISOString();
+    return [...again, ...late.flatMap((finding) => this.change({ ...finding, time }))];
   }
 
   /** What is less than an alarm is no news while another process of the service stands by one that this one never told. */
   private isSpokenFor(actual: Finding, before: Finding | null): boolean {
-    const hasToldMore = before !== null && (isAlarm(before) || before.verdict === "acknowledged");
-    if (this.siblings === null || isAlarm(actual) || actual.fix !== null || hasToldMore) return false;
-    return this.siblings.hasAlarm(actual.id);
+    const { siblings } = this;
+    if (siblings === null || isAlarm(actual) || actual.fix !== null) return false;
+    const isAlarming = before !== null && (isAlarm(before) || before.verdict === "acknowledged");
+    return !(isAlarming && siblings.isOwn(before)) && siblings.hasAlarm(actual.id);
   }
 
   private acknowledgementOf({ id, verdict }: Finding, nowMillis: number): FindingAcknowledgement | null {
@@ -125,7 +138,7 @@ export class Findings {
     }
     const changed: Finding = {
       ...actual,
-      time,
+      time: laterOf(time, before),
       sequence: Math.max(actual.sequence, (before?.sequence ?? 0) + 1),
       verdict: acknowledgement === null ? actual.verdict : "acknowledged",
       previousVerdict: before?.verdict ?? actual.previousVerdict,
@@ -140,13 +153,7 @@ export class Findings {
   }
 
   private follow(followed: Followed): void {
-    const { id } = followed.actual;
-    this.followed.delete(id);
-    this.followed.set(id, followed);
-    for (const oldest of this.followed.keys()) {
-      if (this.followed.size <= MAX_FOLLOWED) return;
-      this.followed.delete(oldest);
-    }
+    keep(this.followed, followed.actual.id, followed);
   }
 
   private write(finding: Finding): void {
@@ -175,6 +182,22 @@ export class Findings {
     if (isAlarm(finding)) this.log.warn("LEAK_AGENT_FINDING", message, fields);
     else this.log.info(message, fields);
   }
+}
+
+/** Of the findings that changed last. */
+function keep<T>(findings: Map<string, T>, id: string, value: T): void {
+  findings.delete(id);
+  findings.set(id, value);
+  for (const oldest of findings.keys()) {
+    if (findings.size <= MAX_FOLLOWED) return;
+    findings.delete(oldest);
+  }
+}
+
+/** Readers take the line with the greatest time: what is told later must not look older. */
+function laterOf(time: string, before: Finding | null): string {
+  const least = before === null ? 0 : Date.parse(before.time) + 1;
+  return Date.parse(time) >= least ? time : new Date(least).toISOString();
 }
 
 /** The build in which it was first found. */

@@ -161,7 +161,7 @@ export class Judgement {
       // Also where nothing was told: naming asks for maps, too.
       this.names.maps.release();
       for (const finding of findings) this.telemetry?.transition(finding);
-      return findings.some(isAlarm);
+      return findings.some((finding) => isAlarm(finding) && finding.verdict !== finding.previousVerdict);
     } catch (error) {
       this.options.failed();
       this.log.warnOnce("detector", "ERR_LEAK_AGENT_INTERNAL", `the detector failed: ${(error as Error).message}`, {
@@ -197,7 +197,6 @@ export class Judgement {
   private lifeFindings(nowMillis: number): Finding[] {
     const decided = this.lives?.look(nowMillis) ?? null;
     if (decided === null) return [];
-    this.names.maps.release();
     return decided.flatMap((finding) => this.findings.change(finding));
   }
 

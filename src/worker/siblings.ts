@@ -27,7 +27,7 @@ interface Word {
 }
 
 export class Siblings {
-  /** By finding, then by process, the one that spoke last at the end. */
+  /** By finding, then by process. */
   private readonly words = new Map<string, Map<string, Word>>();
   private readonly path: string;
   private inode = -1;
@@ -44,18 +44,28 @@ export class Siblings {
     this.path = join(folder, fileName);
   }
 
-  /** A process that goes on has alarmed, and has not taken it back. */
+  /** Whether this process has told it, and not one before or beside it. */
+  isOwn({ service }: Pick<Finding, "service">): boolean {
+    return service.instanceId === this.ownInstanceId;
+  }
+
+  /** A process that goes on has alarmed, acknowledged or not, and has not taken it back. */
   hasAlarm(id: string): boolean {
     this.look();
-    return [...(this.words.get(id)?.values() ?? [])].some((word) => isAlarm(word) && this.isGoingOn(word));
+    return [...(this.words.get(id)?.values() ?? [])].some(
+      (word) => (isAlarm(word) || word.verdict === "acknowledged") && this.isGoingOn(word),
+    );
   }
 
   /** When another process had the last word on a finding and it was less than an alarm, ms; null: it had not. */
   overruledMillis(id: string, toldMillis: number): number | null {
     this.look();
-    const last = [...(this.words.get(id)?.values() ?? [])].at(-1);
-    const isOverruled = last !== undefined && last.timeMillis >= toldMillis && LESSER.includes(last.verdict);
-    return isOverruled && !last.isFix ? last.timeMillis : null;
+    let last: Word | null = null;
+    for (const word of this.words.get(id)?.values() ?? []) {
+      if (last === null || word.timeMillis >= last.timeMillis) last = word;
+    }
+    const isOverruled = last !== null && last.timeMillis >= toldMillis && LESSER.includes(last.verdict);
+    return isOverruled && last?.isFix === false ? last.timeMillis : null;
   }
 
   private isGoingOn({ startMillis, processId }: Word): boolean {
@@ -96,7 +106,7 @@ export class Siblings {
     if (finding === null) return;
     const { id, service, time, verdict, fix } = finding;
     const [, start = "", processId = ""] = /^([0-9a-z]+)-(\d+)$/.exec(service.instanceId) ?? [];
-    if (start === "" || service.instanceId === this.ownInstanceId) return;
+    if (start === "" || this.isOwn(finding)) return;
     const word: Word = {
       processId: Number(processId),
       startMillis: Number.parseInt(start, 36),
@@ -114,7 +124,8 @@ export class Siblings {
 function parsed(line: string): Finding | null {
   try {
     const finding = JSON.parse(line) as Finding | null;
-    return finding?.schema === FINDING_SCHEMA ? finding : null;
+    const isWhole = finding?.schema === FINDING_SCHEMA && typeof finding.service?.instanceId === "string";
+    return isWhole ? finding : null;
   } catch {
     return null;
   }

@@ -1,6 +1,6 @@
 /**
  * Runs on the agent's worker thread. Owns the way from a generated position to the original source.
- * Reads a map only when a finding asks for a frame of that file; keeps at most two maps, and none between findings.
+ * Reads a map only when a function of that file is to be named; keeps at most two maps, and none between observations.
  */
 import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { dirname, isAbsolute, resolve } from "node:path";
@@ -36,7 +36,8 @@ export class SourceMaps {
     let found = originalPositionFor(map, { ...needle, bias: GREATEST_LOWER_BOUND });
     if (found.source === null) found = originalPositionFor(map, { ...needle, bias: LEAST_UPPER_BOUND });
     if (found.source === null) return null;
-    return { file: sourcePath(found.source), line: found.line, column: found.column + 1 };
+    const source = sourcePath(found.source);
+    return source === null ? null : { file: source, line: found.line, column: found.column + 1 };
   }
 
   /** Lets go of the decoded maps; the next question reads them again. */
@@ -86,6 +87,14 @@ export class SourceMaps {
   }
 }
 
+function pathOfFileUrl(url: string): string | null {
+  try {
+    return fileURLToPath(url);
+  } catch {
+    return null;
+  }
+}
+
 function mapUrl(file: string): string | null {
   const tail = readTail(file, TAIL_BYTES);
   const near = COMMENT.exec(tail)?.[1];
@@ -121,9 +130,9 @@ function readTail(file: string, bytes: number): string {
   }
 }
 
-/** `webpack://shop/./src/a.ts` -> `src/a.ts`; `file:` URLs -> paths; paths as they are. */
-function sourcePath(source: string): string {
-  if (source.startsWith("file:")) return fileURLToPath(source);
+/** `webpack://shop/./src/a.ts` -> `src/a.ts`; `file:` URLs -> paths, null for one of another host; paths as they are. */
+function sourcePath(source: string): string | null {
+  if (source.startsWith("file:")) return pathOfFileUrl(source);
   const scheme = /^[a-z-]+:\/\/[^/]*\/(.*)$/i.exec(source);
   return (scheme?.[1] ?? source).replace(/^(?:\.\/)+/, "").replace(/\?.*$/, "");
 }

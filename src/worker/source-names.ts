@@ -1,6 +1,6 @@
 /**
  * Runs on the agent's worker thread. Owns how a frame is named to people: package, path relative to the service, original
- * position. Reads the disk only for frames that stand in a finding.
+ * position. Reads the disk only for functions that are about to be named, and frames in a finding.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";

@@ -6,7 +6,7 @@
  */
 "use strict";
 const { SAMPLING_SHARE } = require("../../../dist/probe/governor.js");
-const { affordableIntervalBytes } = require("../../../dist/probe/interval-choice.js");
+const { affordableIntervalBytes, MIN_INTERVAL_BYTES } = require("../../../dist/probe/interval-choice.js");
 const lifetimes = require("./lifetimes.js");
 const { keep, pathTo } = require("./scene.js");
 const { DAY, HOUR, MINUTE, SECOND, office } = require("./traffic.js");
@@ -86,6 +86,7 @@ const STORY = {
       ALLOCATED_BYTES_PER_MILLI,
       SAMPLE_MILLIS,
       SAMPLING_SHARE * DEFAULT_CPU_BUDGET,
+      MIN_INTERVAL_BYTES,
     ),
   },
 };

@@ -148,19 +148,22 @@ test("in a bundle the site lies in the service's own code, not in the framework 
         }),
     matured: observation.matured?.map((sample, i) => (i % 3 === 0 ? { ...sample, stack: 2 } : sample)),
   });
-  const siteOf = (seed, isOwnCode) => {
+  const sitesOf = (seed, isOwnCode) => {
     const detector = new Detector({ horizonMillis: 30_000, windowMillis: 250, applicationRoot: "/srv/app", isOwnCode });
     const family = { seed, captureSeconds: 2, samplesPerSecond: 9, lifeSeconds: () => FOREVER };
-    const told = [...observations(family)].flatMap((observation) => detector.observe(bundled(observation)));
-    return told.find(({ verdict }) => verdict === "leak")?.site.function;
+    const summarised = new Set();
+    let leak;
+    for (const observation of observations(family)) {
+      leak ??= detector.observe(bundled(observation)).find(({ verdict }) => verdict === "leak");
+      for (const { site } of detector.summary(10, new Set()).sites) summarised.add(site.function);
+    }
+    return { leak: leak?.site.function, summarised };
   };
   for (let seed = 1; seed <= 4; seed++) {
-    assert.equal(
-      siteOf(seed, (frame) => frame.function === "handler"),
-      "handler",
-      `seed ${seed}`,
-    );
-    assert.equal(siteOf(seed, undefined), "dispatch", `seed ${seed}: without a source map`);
+    const bySourceMap = sitesOf(seed, (frame) => frame.function === "handler");
+    assert.equal(bySourceMap.leak, "handler", `seed ${seed}`);
+    assert.ok(!bySourceMap.summarised.has("dispatch"), `seed ${seed}: metrics and lives know the site by another name`);
+    assert.equal(sitesOf(seed, undefined).leak, "dispatch", `seed ${seed}: without a source map`);
   }
 });
 

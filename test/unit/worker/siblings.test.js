@@ -40,6 +40,7 @@ function serviceProcess(processId) {
     sign: () => own.isGoingOn && utimesSync(`${stem}.log`, nowMillis / 1_000, nowMillis / 1_000),
     isGoingOn: true,
     stem,
+    carries: (finding) => findings.carry(finding),
     says(verdict, changes = {}) {
       tick();
       const time = new Date(nowMillis).toISOString();
@@ -60,10 +61,11 @@ beforeEach(() => {
   serviceProcess.all = [];
 });
 
-/** Of the finding, by whoever wrote last. */
+/** Of the finding, by the rule for readers: the line with the greatest time. */
 function newestWord() {
-  const lines = readFileSync(join(path, FINDINGS_FILE), "utf8").trim().split("\n");
-  return JSON.parse(lines.at(-1)).verdict;
+  const lines = readFileSync(join(path, FINDINGS_FILE), "utf8").trim().split("\n").map(JSON.parse);
+  const newest = Math.max(...lines.map(({ time }) => Date.parse(time)));
+  return lines.findLast(({ time }) => Date.parse(time) === newest).verdict;
 }
 
 it("a process that still watches says nothing while another one stands by a leak", () => {
@@ -93,6 +95,41 @@ it("a leak that one process takes back is told again by the one that stands by i
   assert.equal(newestWord(), "retracted");
 });
 
+it("what was held back is told once the process that alarmed is gone, the newest of it", () => {
+  const [first, second] = [serviceProcess(11), serviceProcess(12)];
+  first.says("leak");
+  second.says("watch");
+  second.says("retracted");
+  assert.deepEqual(second.reviews(), []);
+  first.isGoingOn = false;
+  writeFileSync(`${first.stem}.end`, "an exit");
+  assert.deepEqual(second.reviews(), ["retracted"]);
+  assert.deepEqual(second.reviews(), []);
+  assert.equal(newestWord(), "retracted");
+});
+
+it("a new worker that carries the leak of a living one does not end it", () => {
+  const first = serviceProcess(11);
+  const [told] = first.says("leak");
+  const forked = serviceProcess(12);
+  forked.carries(told);
+  assert.deepEqual(forked.says("retracted"), []);
+  first.says("retracted");
+  assert.deepEqual(forked.reviews(), ["retracted"]);
+});
+
+it("a leak told on the evidence of several lives is stood by as well, and an acknowledged one is not taken back", () => {
+  const lives = { evidence: { ...FINDING.evidence, lives: 3 } };
+  const [first, second] = [serviceProcess(11), serviceProcess(12)];
+  first.says("leak", lives);
+  second.says("leak");
+  second.says("retracted");
+  assert.deepEqual(first.reviews(), ["leak"]);
+  const line = JSON.stringify({ ...FINDING, verdict: "acknowledged", id: "00000000000a", fix: null });
+  appendFileSync(join(path, FINDINGS_FILE), `${line.replace('"x-1"', JSON.stringify(instanceIdOf(START, 11)))}\n`);
+  assert.deepEqual(second.says("inconclusive", { id: "00000000000a" }), []);
+});
+
 it("a process whose observations lag behind tells its leak again just once, too", () => {
   const [first, second] = [serviceProcess(11), serviceProcess(12)];
   first.says("leak");
@@ -100,6 +137,9 @@ it("a process whose observations lag behind tells its leak again just once, too"
   second.says("retracted");
   assert.deepEqual(first.reviews(30_000), ["leak"]);
   assert.deepEqual(first.reviews(30_000), []);
+  assert.equal(newestWord(), "leak");
+  first.says("retracted", { time: new Date(nowMillis - 30_000).toISOString() });
+  assert.equal(newestWord(), "retracted");
 });
 
 it("a process is no sibling of its own: a worker that was restarted and knows nothing speaks for itself", () => {
@@ -141,7 +181,7 @@ it("other findings are not concerned, nor is anything without a sibling", () => 
 
 it("the file may be moved aside, torn or full of what is no finding", () => {
   const [first, second] = [serviceProcess(11), serviceProcess(12)];
-  writeFileSync(join(path, FINDINGS_FILE), 'no json\nnull\n{"id":1}\n');
+  writeFileSync(join(path, FINDINGS_FILE), `no json\nnull\n{"id":1}\n{"schema":"${FINDING.schema}"}\n`);
   first.says("leak");
   appendFileSync(join(path, FINDINGS_FILE), '{"id":"7c1e09ab44d2","verdict":"retr');
   assert.deepEqual(second.says("watch"), []);
