@@ -6,7 +6,7 @@ import { forecastLevel } from "./forecast";
 import { contrastRecord, growthRate, growthRecord, type Rate } from "./growth";
 import { type Evaluation, type HypothesisContext, Look } from "./hypothesis";
 import { type InferredOwner, inferOwner, inferredGrowth } from "./infer-owner";
-import { ladderAlternatives, ladderEvidence, ladderGrowth } from "./ladder-record";
+import { ladderAlternatives, ladderEvidence, ladderGrowth, withContents } from "./ladder-record";
 import { explainedBy, headroomOf, impactOf } from "./level-trend";
 import type { OwnerState, TrackedSite } from "./owner-state";
 import { applicationFramesOf, isLiving, oldestBirth, retainedWith } from "./retained";
@@ -59,10 +59,9 @@ export function describeTransition(
   const ladder = holding.evaluation?.overThreshold ? null : tracked.ladder;
   const rateAt = (samples: readonly StoredSample[]): Rate | null =>
     growthRate(samples, exposure, sinceMillis, endMillis);
+  const byCohorts = growthRecord(rateAt(retained), retained, clock, sinceMillis, endMillis);
   const own =
-    ladder === null
-      ? growthRecord(rateAt(retained), retained, clock, sinceMillis, endMillis)
-      : ladderGrowth(ladder, owner, nowMillis);
+    ladder === null ? byCohorts : withContents(ladderGrowth(ladder, owner, nowMillis), byCohorts, retained.length);
   const growth = growthOf === undefined || ladder !== null ? own : growthOf(own, rateAt(living));
   // Whose it is may show in the requests that came while it grew.
   const inferred = inferRouteOf(memory, owner, tracked, holding, nowMillis);

@@ -161,8 +161,12 @@ export class Detector {
   }
 
   private followLadder(owner: OwnerState, ladder: LadderReading, now: number): void {
-    if (!owner.tracked.has(ladder.frame)) this.track(owner, ladder.frame, ladder.frame, now);
-    const tracked = owner.tracked.get(ladder.frame);
+    const { frame } = ladder;
+    // Its first steps are forgotten one day, and who made them; the name that people know stays.
+    const standing = [...owner.tracked.values()].find((site) => site.frame === frame && isStanding(site.verdict));
+    const namedFrame = standing?.namedFrame ?? ladder.namedFrame;
+    if (!owner.tracked.has(namedFrame)) this.track(owner, frame, namedFrame, now);
+    const tracked = owner.tracked.get(namedFrame);
     if (tracked !== undefined) tracked.ladder = ladder;
   }
 

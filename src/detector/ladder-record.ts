@@ -3,6 +3,9 @@ import type { FindingAlternative, FindingEvidence, FindingGrowth } from "../mode
 import { LADDER_MINIMUM_RECORDS, LADDER_SLOPE_HIGH, LADDER_SLOPE_LOW, type LadderReading, perHour } from "./ladder";
 import type { OwnerState } from "./owner-state";
 
+/** Fewer samples of what else is kept are noise. */
+const MINIMUM_CONTENTS = 8;
+
 /** The bounds are certain, not 95 %: the store was full when it was replaced, and holds no more than its size now. */
 export function ladderGrowth(reading: LadderReading, owner: OwnerState, nowMillis: number): FindingGrowth {
   const bytesPerHour = perHour(owner.clock, reading, nowMillis);
@@ -19,6 +22,27 @@ export function ladderGrowth(reading: LadderReading, owner: OwnerState, nowMilli
     retainedBytes: reading.lastBytes,
     retainedObjects: 1,
     requests: owner.hasRequests ? Math.round(owner.clock.at(nowMillis) - owner.clock.at(reading.firstMillis)) : null,
+  };
+}
+
+/**
+ * A container and what it holds are one leak: what the route keeps beside the container counts, once enough samples show it.
+ * @param contents by cohorts, of `sampleCount` living samples.
+ */
+export function withContents(container: FindingGrowth, contents: FindingGrowth, sampleCount: number): FindingGrowth {
+  if (sampleCount < MINIMUM_CONTENTS || contents.bytesPerHourLow <= 0) return container;
+  const sum = (one: number | null, other: number | null): number | null =>
+    one === null || other === null ? one : one + other;
+  return {
+    ...container,
+    bytesPerRequest: sum(container.bytesPerRequest, contents.bytesPerRequest),
+    bytesPerRequestLow: sum(container.bytesPerRequestLow, contents.bytesPerRequestLow),
+    bytesPerRequestHigh: sum(container.bytesPerRequestHigh, contents.bytesPerRequestHigh),
+    bytesPerHour: container.bytesPerHour + contents.bytesPerHour,
+    bytesPerHourLow: container.bytesPerHourLow + contents.bytesPerHourLow,
+    bytesPerHourHigh: container.bytesPerHourHigh + contents.bytesPerHourHigh,
+    retainedBytes: container.retainedBytes + contents.retainedBytes,
+    retainedObjects: container.retainedObjects + contents.retainedObjects,
   };
 }
 

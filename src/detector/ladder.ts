@@ -34,6 +34,8 @@ const LEVEL_SHARE = 0.5;
 export interface LadderReading {
   /** The deepest function that may be named, as a frame index. */
   readonly frame: number;
+  /** The function that made the first step: `frame`, or one that V8 has compiled into it since. */
+  readonly namedFrame: number;
   /** Steps, and the backing stores they led from and to. */
   readonly records: number;
   readonly firstBytes: number;
@@ -127,6 +129,7 @@ export class Ladders {
     const high = last.sizeBytes / exposure;
     return {
       frame,
+      namedFrame: this.stacks.candidatesLeafFirst(first.stack)[0] ?? frame,
       records: steps.length,
       firstBytes: first.sizeBytes,
       lastBytes: last.sizeBytes,

@@ -100,7 +100,7 @@ function rate(finding: Finding): string {
 function evidenceSentence(finding: Finding): string {
   const { evidence } = finding;
   if (evidence.method === "ladder") {
-    return `It is one container that grows: V8 has replaced its store ${evidence.cohortsFreed} times, the present one has ${bytes(finding.growth.retainedBytes)}.`;
+    return `It is one container that grows: V8 has replaced its store ${evidence.cohortsFreed} times; it and what it holds have ${bytes(finding.growth.retainedBytes)}.`;
   }
   const freed =
     evidence.cohortsFreed === 0

@@ -3,6 +3,7 @@ const assert = require("node:assert/strict");
 const { describe, it } = require("node:test");
 const { ExposureClock } = require("../../../dist/detector/exposure.js");
 const { Ladders, judgeLadder } = require("../../../dist/detector/ladder.js");
+const { withContents } = require("../../../dist/detector/ladder-record.js");
 const { StackIndex } = require("../../../dist/detector/stack-index.js");
 const { StoredSample } = require("../../../dist/detector/sample-store.js");
 
@@ -76,7 +77,7 @@ describe("a container that grows", () => {
     assert.equal(read(laddersOf(byTwo), 40).length, 0);
   });
 
-  it("goes on when V8 compiles the function that grows it into its caller, and is named by that one", () => {
+  it("goes on when V8 compiles the function that grows it into its caller, and keeps its name", () => {
     const stacks = new StackIndex();
     for (const [line, name] of ["handler", "push", "other"].entries())
       stacks.addFrames([{ function: name, file: "/srv/app/record.js", line: line + 1, column: 1 }]);
@@ -91,17 +92,17 @@ describe("a container that grows", () => {
         if (samples[i + 1] !== undefined) sample.freedMillis = samples[i + 1].bornMillis + HOUR;
         ladders.note(sample, INTERVAL_BYTES);
       }
-      return read(ladders, 40).map(({ frame, records }) => [frame, records]);
+      return read(ladders, 40).map(({ frame, namedFrame, records }) => [frame, namedFrame, records]);
     };
     assert.deepEqual(
       readingsOf((i) => (i < 3 ? 0 : 1)),
-      [[0, 6]],
+      [[0, 1, 6]],
     );
     // A second callee whose container was as large before is another one: it takes no part.
     const beside = [[3, 500_000], ...GROWING];
     assert.deepEqual(
       readingsOf((i) => (i === 0 ? 2 : i < 4 ? 0 : 1), beside),
-      [[0, 6]],
+      [[0, 1, 6]],
     );
     // A callee that goes on growing its own was not compiled into its caller.
     assert.deepEqual(
@@ -141,4 +142,29 @@ describe("the verdict on a growing container", () => {
     assert.equal(judgeLadder(standing, 10_000, agreeing, { ...times, heldMillis: 23 * HOUR }), "watch");
     assert.equal(judgeLadder(standing, 10_000, agreeing, { ...times, nowMillis: 1 + 50 * HOUR }), "watch");
   });
+});
+
+it("what a container holds is part of what it retains, once enough samples show it", () => {
+  const growth = (bytes, objects) => ({
+    bytesPerRequest: bytes,
+    bytesPerRequestLow: bytes - 1,
+    bytesPerRequestHigh: bytes + 1,
+    confidence: 0.95,
+    bytesPerHour: bytes * 100,
+    bytesPerHourLow: (bytes - 1) * 100,
+    bytesPerHourHigh: (bytes + 1) * 100,
+    retainedBytes: bytes * 10,
+    retainedObjects: objects,
+    requests: 10,
+  });
+  const [container, contents] = [growth(12, 1), growth(150, 70)];
+  assert.deepEqual(withContents(container, contents, 8), {
+    ...growth(162, 71),
+    bytesPerRequestLow: 160,
+    bytesPerRequestHigh: 164,
+    bytesPerHourLow: 16_000,
+    bytesPerHourHigh: 16_400,
+  });
+  assert.deepEqual(withContents(container, contents, 7), container);
+  assert.deepEqual(withContents(container, { ...contents, bytesPerHourLow: 0 }, 80), container);
 });
