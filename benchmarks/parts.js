@@ -31,7 +31,7 @@ const SIZES = {
     captureRounds: 50,
     starts: 25,
     memoryRounds: 5,
-    peerRounds: 2,
+    peerRounds: 3,
   },
   /** CI: the components in under 6 minutes. */
   quick: {
