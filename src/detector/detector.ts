@@ -179,26 +179,10 @@ export class Detector {
   ): NamedSite[] {
     const reevaluate = (rest: readonly StoredSample[], frame: number): Evaluation | null =>
       rest.length < MINIMUM_SAMPLES ? null : look.evaluate(rest, owner.siteOrder(frame));
-    const { stacks } = this.memory;
-    const heldBy = (frame: number): readonly StoredSample[] =>
-      (samplesOf.get(frame) ?? []).filter((sample) => !stacks.leadsToOwnCode(sample.stack, frame));
-    const standing = new Set<StoredSample>();
-    for (const site of owner.tracked.values()) {
-      if (!isStanding(site.verdict)) continue;
-      for (const sample of heldBy(site.frame)) standing.add(sample);
-    }
-    const passing = new Map<number, Evaluation>();
-    const held = new Map<number, readonly StoredSample[]>();
-    for (const [frame, evaluation] of evaluations) {
-      if (!evaluation.overThreshold) continue;
-      const own = heldBy(frame);
-      held.set(frame, own);
-      const rest = standing.size === 0 ? own : own.filter((sample) => !standing.has(sample));
-      const isWhole = rest.length === (samplesOf.get(frame)?.length ?? 0);
-      const left = isWhole ? evaluation : reevaluate(rest, frame);
-      if (left?.overThreshold) passing.set(frame, left);
-    }
-    return nameSites(passing, held, stacks, reevaluate, look.starts[0]?.startMillis ?? 0);
+    const standing = [...owner.tracked.values()].filter((site) => isStanding(site.verdict)).map((site) => site.frame);
+    const over = new Map([...evaluations].filter(([, { overThreshold }]) => overThreshold));
+    const sinceMillis = look.starts[0]?.startMillis ?? 0;
+    return nameSites(over, samplesOf, standing, this.memory.stacks, reevaluate, sinceMillis);
   }
 
   private judgeAll(owner: OwnerState, named: readonly NamedSite[], now: number, transitions: Transition[]): void {

@@ -1,6 +1,7 @@
 /**
  * Pure. Owns the question "which function is it": from the hypotheses of one route that passed the test to at most three
- * disjoint sites. A site is the deepest function that still holds most of the evidence.
+ * disjoint sites. A site is the deepest function that still holds most of the evidence, and none that only leads to the
+ * service's own code.
  */
 import type { Evaluation } from "./hypothesis";
 import type { StoredSample } from "./sample-store";
@@ -23,34 +24,43 @@ export interface NamedSite {
 export type Reevaluate = (samples: readonly StoredSample[], frame: number) => Evaluation | null;
 
 /**
- * @param passing evaluations over threshold, by frame index.
+ * @param over evaluations over threshold, by frame index.
  * @param samplesOf all samples (dead ones too) with that function on their stack.
+ * @param standing frames of sites that stand already: what they hold is theirs.
  * @param sinceMillis births from here on count, the same for every function: their best starts differ.
  * @param reevaluate tests what is left of a hypothesis once earlier sites have taken their samples.
  */
 export function nameSites(
-  passing: ReadonlyMap<number, Evaluation>,
+  over: ReadonlyMap<number, Evaluation>,
   samplesOf: ReadonlyMap<number, readonly StoredSample[]>,
+  standing: readonly number[],
   stacks: StackIndex,
   reevaluate: Reevaluate,
   sinceMillis: number,
 ): NamedSite[] {
   const sites: NamedSite[] = [];
   const taken = new Set<StoredSample>();
+  const heldBy = (frame: number): readonly StoredSample[] =>
+    (samplesOf.get(frame) ?? []).filter((sample) => !stacks.leadsToOwnCode(sample.stack, frame));
+  const held = new Map([...over.keys()].map((frame) => [frame, heldBy(frame)]));
+  const known = new Set(standing.flatMap(heldBy));
+  const passing = new Map<number, Evaluation>();
+  for (const [frame, evaluation] of over) {
+    const rest = (held.get(frame) ?? []).filter((sample) => !known.has(sample));
+    // The evidence of all its samples is no evidence for a part of them.
+    const left = rest.length === samplesOf.get(frame)?.length ? evaluation : reevaluate(rest, frame);
+    if (left?.overThreshold) passing.set(frame, left);
+  }
   // Node's own functions name a site only where no other code does.
   const namable = new Map([...passing].filter(([frame]) => stacks.isNamableFrame(frame)));
   let candidates = namable.size > 0 ? namable : new Map(passing);
   while (candidates.size > 0 && sites.length < MAX_SITES) {
-    const site = deepestHolder(
-      candidates,
-      (frame) => livingSince(samplesOf.get(frame) ?? [], sinceMillis, taken),
-      stacks,
-    );
+    const site = deepestHolder(candidates, (frame) => livingSince(held.get(frame) ?? [], sinceMillis, taken), stacks);
     if (site === null) break;
     if (sites[0] !== undefined && site.samples.length < MINIMUM_GROUP_SHARE * sites[0].samples.length) break;
     sites.push(site);
-    for (const sample of samplesOf.get(site.frame) ?? []) taken.add(sample);
-    candidates = retest(candidates, samplesOf, taken, reevaluate);
+    for (const sample of held.get(site.frame) ?? []) taken.add(sample);
+    candidates = retest(candidates, held, taken, reevaluate);
   }
   return sites;
 }

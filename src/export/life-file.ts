@@ -15,6 +15,7 @@ import {
   type LifeSeries,
   seriesKey,
 } from "../model/life";
+import { keepNewest } from "../model/newest";
 import { type AgentFolder, basicTime, parseBasicTime } from "./folder";
 
 const LIFE_NAME = /^life-(\d{8}T\d{9}Z)-(\d+)\.log$/;
@@ -54,9 +55,9 @@ class LifeState {
   take(record: LifeRecord): void {
     if (record.type === "open") this.opening = record;
     else if (record.type === "level") this.level = record;
-    else if (record.type === "finding") keep(this.findings, record.finding.id, record.finding, MAX_FINDINGS);
+    else if (record.type === "finding") keepNewest(this.findings, record.finding.id, record.finding, MAX_FINDINGS);
     else if (record.type === "series")
-      for (const series of record.series) keep(this.series, seriesKey(series), series, MAX_SERIES);
+      for (const series of record.series) keepNewest(this.series, seriesKey(series), series, MAX_SERIES);
   }
 
   records(): LifeRecord[] {
@@ -248,15 +249,6 @@ function prune(folder: AgentFolder, own: string): void {
 /** When a life began, from its file's name; NaN when it is none. */
 export function lifeStartMillis(stem: string): number {
   return parseBasicTime(LIFE_NAME.exec(`${stem}.log`)?.[1] ?? "");
-}
-
-function keep<T>(map: Map<string, T>, key: string, value: T, limit: number): void {
-  map.delete(key);
-  map.set(key, value);
-  for (const oldest of map.keys()) {
-    if (map.size <= limit) return;
-    map.delete(oldest);
-  }
 }
 
 function isLifeRecord(record: unknown): record is LifeRecord {

@@ -1,12 +1,14 @@
 /**
  * Runs on the agent's worker thread. Owns the way of a verdict's change to people: one line in findings.jsonl and one in
- * the log, each once. What a person has acknowledged is told once as such, and again as what it is when that ends.
+ * the log, each once. What a person has acknowledged is told once as such, and again as what it is when that ends; what is
+ * less than another process's alarm waits (siblings.ts).
  */
 import { type FindingContext, toFinding } from "../detector/finding-record";
 import type { Transition } from "../detector/transition";
 import { findingText, nextStep } from "../detector/words";
 import type { AgentFolder } from "../export/folder";
 import { type Finding, type FindingAcknowledgement, isAlarm, type VerdictName } from "../model/finding";
+import { keepNewest } from "../model/newest";
 import type { Acknowledgements } from "./acknowledgements";
 import type { AgentLog } from "./log";
 import type { Siblings } from "./siblings";
@@ -61,7 +63,7 @@ export class Findings {
     const before = known?.told ?? null;
     if (known?.isCarried === true && NO_NEWS_OF_CARRIED.includes(actual.verdict)) return [];
     if (this.isSpokenFor(actual, before)) {
-      keep(this.heldBack, actual.id, actual);
+      keepNewest(this.heldBack, actual.id, actual, MAX_FOLLOWED);
       return [];
     }
     return this.tellAs(withFirstBuild(actual, before), this.acknowledgementOf(actual, nowMillis), before, actual.time);
@@ -153,7 +155,7 @@ export class Findings {
   }
 
   private follow(followed: Followed): void {
-    keep(this.followed, followed.actual.id, followed);
+    keepNewest(this.followed, followed.actual.id, followed, MAX_FOLLOWED);
   }
 
   private write(finding: Finding): void {
@@ -181,16 +183,6 @@ export class Findings {
     const message = `${finding.verdict}: ${finding.text}`;
     if (isAlarm(finding)) this.log.warn("LEAK_AGENT_FINDING", message, fields);
     else this.log.info(message, fields);
-  }
-}
-
-/** Of the findings that changed last. */
-function keep<T>(findings: Map<string, T>, id: string, value: T): void {
-  findings.delete(id);
-  findings.set(id, value);
-  for (const oldest of findings.keys()) {
-    if (findings.size <= MAX_FOLLOWED) return;
-    findings.delete(oldest);
   }
 }
 

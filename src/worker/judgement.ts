@@ -161,7 +161,7 @@ export class Judgement {
       // Also where nothing was told: naming asks for maps, too.
       this.names.maps.release();
       for (const finding of findings) this.telemetry?.transition(finding);
-      return findings.some((finding) => isAlarm(finding) && finding.verdict !== finding.previousVerdict);
+      return findings.some(isAlarm);
     } catch (error) {
       this.options.failed();
       this.log.warnOnce("detector", "ERR_LEAK_AGENT_INTERNAL", `the detector failed: ${(error as Error).message}`, {

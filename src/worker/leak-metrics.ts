@@ -7,6 +7,7 @@ import { ANONYMOUS_FUNCTION, type DescribedFrame, siteIdOf } from "../detector/f
 import { POOL_KEY } from "../detector/route-pool";
 import { type SiteSummary, siteKey } from "../detector/summary";
 import type { Finding } from "../model/finding";
+import { keepNewest } from "../model/newest";
 import type { Frame } from "../model/observation";
 import type { OwnerKind } from "../model/owner";
 import type { AgentCosts } from "./agent-cost";
@@ -41,12 +42,7 @@ export class LeakMetrics {
 
   /** The latest word on a finding. */
   note(finding: Finding): void {
-    this.standing.delete(finding.id);
-    this.standing.set(finding.id, finding);
-    for (const id of this.standing.keys()) {
-      if (this.standing.size <= MAX_FINDINGS) break;
-      this.standing.delete(id);
-    }
+    keepNewest(this.standing, finding.id, finding, MAX_FINDINGS);
   }
 
   read(nowMillis: number): MetricBatch {

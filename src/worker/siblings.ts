@@ -6,6 +6,7 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { isGoingOn, lifeStem } from "../export/life-file";
 import { FINDING_SCHEMA, type Finding, isAlarm, type VerdictName } from "../model/finding";
+import { keepNewest } from "../model/newest";
 
 /** The file is looked at once in this time at most. */
 const LOOK_MILLIS = 1_000;
@@ -115,8 +116,8 @@ export class Siblings {
       isFix: fix !== null,
     };
     const ofFinding = this.words.get(id) ?? new Map<string, Word>();
-    putLast(this.words, id, ofFinding, MAX_FINDINGS);
-    putLast(ofFinding, service.instanceId, word, MAX_PROCESSES);
+    keepNewest(this.words, id, ofFinding, MAX_FINDINGS);
+    keepNewest(ofFinding, service.instanceId, word, MAX_PROCESSES);
   }
 }
 
@@ -128,14 +129,5 @@ function parsed(line: string): Finding | null {
     return isWhole ? finding : null;
   } catch {
     return null;
-  }
-}
-
-function putLast<T>(map: Map<string, T>, key: string, value: T, limit: number): void {
-  map.delete(key);
-  map.set(key, value);
-  for (const oldest of map.keys()) {
-    if (map.size <= limit) return;
-    map.delete(oldest);
   }
 }

@@ -209,3 +209,57 @@ test("a restart of the sampler is not a mass death, and starts exposure anew", (
   }
   assert.equal(retracted, 0);
 });
+
+/** One container that gains 10,000 B a second; its steps, and beside them `contents` samples that stay. */
+function* containerObservations({ contents }) {
+  const steps = [8, 12, 18, 27, 40, 60, 90, 135, 200, 300, 450, 675];
+  const at = (name, line) => ({ function: name, file: "/srv/app/server.js", line, column: 1 });
+  const [start] = [...observations({ seconds: 0, lifeSeconds: () => FOREVER })];
+  yield { ...start, intervalBytes: 8_193, newFrames: [at("handler", 1), at("push", 2)], newStacks: [[0, 1], [0]] };
+  for (let second = 1; second <= 720; second++) {
+    const timeMillis = start.timeMillis + second * 1_000;
+    const step = steps.indexOf(second - 4);
+    const sample = (key, stack, sizeBytes, bornSecond) => {
+      const bornMillis = start.timeMillis + bornSecond * 1_000;
+      return { key, bornMillis, kind: "request", route: 1, stack, sizeBytes };
+    };
+    const store = step < 0 ? [] : [sample(`store${step}`, step < 3 ? 0 : 1, (second - 4) * 15_000, second - 4)];
+    const small = second % 5 === 0 && second / 5 <= contents ? [sample(`small${second}`, 1, 400, second - 4)] : [];
+    yield {
+      ...start,
+      newRoutes: [],
+      newFrames: [],
+      newStacks: [],
+      timeMillis,
+      intervalBytes: 8_193,
+      majorGcCount: Math.floor(second / 2),
+      level: { ...start.level, postGcHeapBytes: 20e6 + second * 10_000 },
+      requests: [[timeMillis, 1, 50]],
+      matured: [...store, ...small],
+      freed: step < 1 ? [] : [`store${step - 1}`],
+    };
+  }
+}
+
+function containerFindings(options) {
+  const detector = new Detector({ horizonMillis: 30_000, windowMillis: 1_000, applicationRoot: "/srv/app" });
+  return [...containerObservations(options)].flatMap((observation) => detector.observe(observation));
+}
+
+test("a container whose function V8 compiles into its caller is one leak, named after the function that grew it first", () => {
+  const findings = containerFindings({ contents: 0 });
+  const leak = findings.find(({ verdict }) => verdict === "leak");
+  assert.equal(leak?.evidence.method, "ladder");
+  assert.equal(leak.site.function, "push");
+  // Its first steps are forgotten in time; the name and the verdict stay.
+  assert.deepEqual([...new Set(findings.map(({ site }) => site.function))], ["push"]);
+  assert.equal(findings.at(-1).verdict, "leak");
+  assert.ok(Math.abs(leak.growth.bytesPerRequest / 200 - 1) < 0.5, `${leak.growth.bytesPerRequest}`);
+});
+
+test("what such a container holds is part of its bytes per request", () => {
+  const rateOf = (contents) =>
+    containerFindings({ contents }).findLast(({ verdict }) => verdict === "leak").growth.bytesPerRequest;
+  assert.equal(rateOf(3), rateOf(0), "a few samples are noise");
+  assert.ok(rateOf(12) > 1.05 * rateOf(0), `${rateOf(12)} and ${rateOf(0)}`);
+});

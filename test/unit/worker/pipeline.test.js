@@ -9,6 +9,7 @@ const { Profile } = require("pprof-format");
 const { readConfiguration } = require("../../../dist/config.js");
 const { Detector } = require("../../../dist/detector/detector.js");
 const { AgentFolder } = require("../../../dist/export/folder.js");
+const { lifeStem } = require("../../../dist/export/life-file.js");
 const { historyStem, isHistoryHeader, readLife } = require("../../../dist/export/history-file.js");
 const { AgentLog } = require("../../../dist/worker/log.js");
 const { Pipeline } = require("../../../dist/worker/pipeline.js");
@@ -21,7 +22,13 @@ const START_MILLIS = 1_764_064_800_000;
 const PROCESS_ID = 4_242;
 
 /** An agent's worker without its thread: what it wrote, logged and asked for. */
-function agent({ folder = fs.mkdtempSync(join(base, "run-")), restartCount = 0, hasFolder = true, env = {} } = {}) {
+function agent({
+  folder = fs.mkdtempSync(join(base, "run-")),
+  restartCount = 0,
+  hasFolder = true,
+  env = {},
+  processId = PROCESS_ID,
+} = {}) {
   const { settings } = readConfiguration({
     LEAK_AGENT_HORIZON: "30s",
     LEAK_AGENT_DIR: folder,
@@ -40,7 +47,7 @@ function agent({ folder = fs.mkdtempSync(join(base, "run-")), restartCount = 0, 
     workingDirectory: folder,
   };
   const files = hasFolder ? new AgentFolder(folder, settings.directoryLimitBytes, () => {}) : null;
-  const options = { start, folder: files, log, ask: (request) => asked.push(request), processId: PROCESS_ID };
+  const options = { start, folder: files, log, ask: (request) => asked.push(request), processId };
   const pipeline = new Pipeline({ ...options, now: () => START_MILLIS });
   const findings = () =>
     fs.existsSync(join(folder, "findings.jsonl"))
@@ -114,6 +121,52 @@ describe("the pipeline on a leaking service", () => {
       evidence,
     });
     assert.deepEqual(JSON.parse(JSON.stringify(replayed.map(brief))), run.findings().map(brief));
+  });
+});
+
+describe("the pipeline of a bundle", () => {
+  it("names the service's own function, by the source map", () => {
+    const folder = fs.mkdtempSync(join(base, "bundle-"));
+    const mappings = `${";".repeat(11)}AAAA`;
+    const map = { version: 3, sources: ["../node_modules/framework/index.js"], names: [], mappings };
+    fs.writeFileSync(join(folder, "server.js"), "//# sourceMappingURL=server.js.map\n");
+    const siteOf = (hasMap) => {
+      if (hasMap) fs.writeFileSync(join(folder, "server.js.map"), JSON.stringify(map));
+      const run = agent();
+      const probe = simulatedProbe({ root: folder, parses: true });
+      run.pipeline.handle(probe.hello());
+      for (let second = 0; second < 120; second++) run.pipeline.handle(probe.next());
+      return run.findings().find(({ verdict }) => verdict === "leak")?.site.function;
+    };
+    assert.equal(siteOf(false), "leakHandler");
+    assert.equal(siteOf(true), "remember");
+  });
+});
+
+describe("two processes that share a folder", () => {
+  it("have one word on a finding: one that still watches does not take back the other's leak", () => {
+    const folder = fs.mkdtempSync(join(base, "shared-"));
+    const [first, second] = [4_242, 4_243].map((processId) => {
+      for (const extension of ["log", "end"])
+        fs.writeFileSync(join(folder, `${lifeStem(START_MILLIS, processId)}.${extension}`), "");
+      const run = agent({ folder, processId });
+      const probe = simulatedProbe({ root: folder });
+      run.pipeline.handle(probe.hello());
+      return { ...run, play: (seconds) => Array.from({ length: seconds }, () => run.pipeline.handle(probe.next())) };
+    });
+    const told = () => first.findings().map(({ service, verdict }) => [service.processId, verdict]);
+    first.play(120);
+    assert.deepEqual(told().at(-1), [4_242, "leak"]);
+    second.play(45);
+    assert.deepEqual(
+      told().filter(([processId]) => processId === 4_243),
+      [],
+    );
+    second.play(75);
+    assert.deepEqual(
+      told().filter(([processId]) => processId === 4_243),
+      [[4_243, "leak"]],
+    );
   });
 });
 

@@ -1,7 +1,7 @@
 /**
  * A probe of a service that is not there: one report a second with a capture, requests on two routes, of which one
  * retains what it allocates (when `leaks`) and the other lets it go at the next mark-compact; `leakingRoutes` in its place
- * take turns. No randomness.
+ * take turns. With `parses` a third of what is retained is allocated by another callee of the handler. No randomness.
  */
 "use strict";
 const { ROOT, hello, report, route } = require("./probe-messages.js");
@@ -17,6 +17,7 @@ function simulatedProbe({
   thread = 0,
   samplesPerSecond = 4,
   leakingRoutes = ["GET /leak/:id"],
+  parses = false,
 } = {}) {
   const routes = [...leakingRoutes, "GET /clean"].map((name) => route(name));
   const cleanRoute = routes.length;
@@ -26,12 +27,18 @@ function simulatedProbe({
     { id: 3, parentId: 2, name: "leakHandler", script: `${root}/server.js`, line: 12, column: 30 },
     { id: 4, parentId: 3, name: "remember", script: `${root}/lib/metrics.js`, line: 5, column: 18 },
     { id: 5, parentId: 2, name: "cleanHandler", script: `file://${root}/clean.mjs`, line: 7, column: 1 },
+    { id: 6, parentId: 3, name: "parse", script: `${root}/server.js`, line: 12, column: 60 },
   ];
   let second = 0;
   let ordinal = 0;
   let record = 0;
   let majorCount = 0;
   let live = [];
+
+  function nodeOf(isLeak) {
+    if (!isLeak) return 5;
+    return parses && (ordinal >> 1) % 3 === 0 ? 6 : 4;
+  }
 
   /** What happens in one second, as the report at its end. */
   function next() {
@@ -45,7 +52,7 @@ function simulatedProbe({
       record++;
       ledger.push([ordinal, ordinal, record]);
       records.push([record, isLeak ? 1 + ((ordinal >> 1) % leakingRoutes.length) : cleanRoute, ordinal]);
-      live.push({ ordinal, size: 400, node: isLeak ? 4 : 5, stays: isLeak && leaks });
+      live.push({ ordinal, size: 400, node: nodeOf(isLeak), stays: isLeak && leaks });
     }
     if (second % GC_EVERY_SECONDS === 0) {
       majorCount++;

@@ -122,6 +122,12 @@ describe("original positions", () => {
     assert.equal(names.describe(frame(join(base, "ts/dist/no-such-file.js"), 2, 5)).original, null);
   });
 
+  it("are unknown where the source is a file of another host", () => {
+    const file = write("far/far.js", "x\n\n//# sourceMappingURL=far.js.map\n");
+    write("far/far.js.map", { ...MAP, sources: ["file://elsewhere/src/metrics.ts"] });
+    assert.equal(new SourceNames(join(base, "far")).describe(frame(file, 2, 5)).original, null);
+  });
+
   it("are not looked for in a map whose mappings would fill the worker's heap", () => {
     write("ts/dist/dense.js.map", { ...MAP, mappings: `${MAP.mappings}${",CAAC".repeat(1_300_000)}` });
     assert.equal(originalOf("ts/dist/dense.js", code("dense.js.map")), null);
