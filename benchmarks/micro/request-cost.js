@@ -25,11 +25,11 @@ let fastifyHook = () => {};
 const SHAPES = {
   express(request, index) {
     request.baseUrl = "";
-    request.route = { path: ROUTES[index % ROUTES.length] };
+    request.route = EXPRESS_ROUTES[index % ROUTES.length];
   },
   mounted(request, index) {
-    request.baseUrl = "/api/v1";
-    request.route = { path: ROUTES[index % ROUTES.length] };
+    request.baseUrl = `/api/v1/${index}`.slice(0, 7); // New with each request, as a router's is.
+    request.route = EXPRESS_ROUTES[index % ROUTES.length];
   },
   fastify(request, index) {
     fastifyHook({ raw: request, routeOptions: { url: ROUTES[index % ROUTES.length] } }, null, () => {});
@@ -39,6 +39,8 @@ const SHAPES = {
   },
 };
 const ROUTES = Array.from({ length: Number(process.argv[4] ?? 40) }, (_, i) => `/area${i % 8}/thing${i}/:id`);
+/** Express makes one object per declared route, and hands it to each request that meets it. */
+const EXPRESS_ROUTES = ROUTES.map((path) => ({ path, stack: [], methods: { get: true } }));
 
 /** Connections that are kept alive. */
 const SOCKETS = Array.from({ length: 50 }, () => new Socket());

@@ -13,6 +13,9 @@ const MAX_PLAIN_LITERALS = 30;
 /** The same for the paths Express routers are mounted on: mostly words that a programmer wrote. */
 const MAX_MOUNT_LITERALS = 200;
 
+/** To mark one takes longer than to look its name up, which must not become the rule where each request has its own. */
+const MAX_MARKED_ROUTES = 16_384;
+
 const FASTIFY_CHANNEL = "fastify.initialization";
 /** `setRPCMetadata` of @opentelemetry/core. */
 const RPC_METADATA = Symbol.for("OpenTelemetry SDK Context Key RPC_METADATA");
@@ -21,6 +24,9 @@ const FASTIFY_ROUTE = Symbol("leak-agent fastify route");
 const KOA_CONTEXT = Symbol("leak-agent koa context");
 const HAPI_REQUEST = Symbol("leak-agent hapi request");
 const WRAPPED = Symbol.for("leak-agent wrapped");
+const NAMED_METHOD = Symbol("leak-agent method");
+const NAMED_BASE = Symbol("leak-agent base");
+const NAMED_INDEX = Symbol("leak-agent route index");
 /** Whether Fastify, Koa or Hapi may leave anything on a request: most services use none of them, and each look costs. */
 let isFrameworkFollowed = false;
 
@@ -28,10 +34,18 @@ let isFrameworkFollowed = false;
 interface RawRequest extends IncomingMessage {
   originalUrl?: string;
   baseUrl?: string;
-  route?: { path?: unknown };
+  route?: DeclaredRoute;
   [FASTIFY_ROUTE]?: string;
   [KOA_CONTEXT]?: { _matchedRoute?: unknown };
   [HAPI_REQUEST]?: { route?: { path?: unknown; method?: unknown } };
+}
+
+/** Express makes one per declared route, and hands it to each request that meets it. */
+interface DeclaredRoute {
+  path?: unknown;
+  [NAMED_METHOD]?: string;
+  [NAMED_BASE]?: string;
+  [NAMED_INDEX]?: number;
 }
 
 export class RouteNames {
@@ -39,6 +53,7 @@ export class RouteNames {
   readonly #mounted: PathTemplates;
   /** Method, then template. */
   readonly #indexes = new Map<string, Map<string, number>>();
+  #markedCount = 0;
 
   constructor(private readonly routes: RouteTable) {
     this.#plain = new PathTemplates(routes, MAX_PLAIN_LITERALS);
@@ -51,8 +66,8 @@ export class RouteNames {
     const method = raw.method ?? "GET";
     const template = isFrameworkFollowed ? templateOf(raw) : null;
     if (template !== null) return this.#named(method, template);
-    const path = raw.route?.path;
-    if (path !== undefined) return this.#express(method, raw.baseUrl ?? "", wordsOf(path));
+    const declared = raw.route;
+    if (declared?.path !== undefined) return this.#express(method, raw.baseUrl ?? "", declared);
     const http = appContext()?.getValue(RPC_METADATA) as { route?: unknown } | undefined;
     if (typeof http?.route === "string" && http.route !== "") return this.#named(method, http.route);
     // A stream that the client leaves never finishes, but a handler has begun to answer it.
@@ -66,9 +81,30 @@ export class RouteNames {
     return this.#plain.routeOf(request.method ?? "GET", request.url ?? "/", "", true);
   }
 
-  #express(method: string, baseUrl: string, path: string): number {
-    if (baseUrl === "") return this.#named(method, path);
-    return this.#mounted.routeOf(method, baseUrl, path === "/" ? "" : path, true);
+  /** To look a name up takes longer, the more so with thousands of routes; the route object has just been used. */
+  #express(method: string, baseUrl: string, declared: DeclaredRoute): number {
+    if (declared[NAMED_METHOD] === method && declared[NAMED_BASE] === baseUrl) return declared[NAMED_INDEX] as number;
+    const path = wordsOf(declared.path);
+    if (baseUrl === "") return this.#mark(declared, method, "", this.#named(method, path));
+    const suffix = path === "/" ? "" : path;
+    const index = this.#mounted.routeOf(method, baseUrl, suffix, true);
+    const template = this.routes.templateAt(index) ?? "";
+    // Where a parameter is in it, the next request has another.
+    const isFixed = template.length === baseUrl.length + suffix.length && template.startsWith(baseUrl);
+    return isFixed ? this.#mark(declared, method, baseUrl, index) : index;
+  }
+
+  /** For the first method and base it is met with. @returns `index`. */
+  #mark(declared: DeclaredRoute, method: string, baseUrl: string, index: number): number {
+    const isNew = declared[NAMED_INDEX] === undefined && index !== OTHER_ROUTE_INDEX;
+    if (!isNew || this.#markedCount === MAX_MARKED_ROUTES) return index;
+    this.#markedCount++;
+    // Not enumerable: a service may print its routes. A frozen one takes no mark.
+    const mark = (key: symbol, value: unknown) => Reflect.defineProperty(declared, key, { value });
+    mark(NAMED_METHOD, method);
+    mark(NAMED_BASE, Buffer.from(baseUrl).toString()); // A copy: a slice would keep the whole URL.
+    mark(NAMED_INDEX, index);
+    return index;
   }
 
   /** Two look-ups of strings whose hash is known are cheaper than the name, which would be put together per request. */

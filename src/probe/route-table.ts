@@ -31,6 +31,10 @@ export class RouteTable {
     return this.#indexes.get(name) ?? this.#add(name, method, template);
   }
 
+  templateAt(index: number): string | null {
+    return this.#routes[index]?.template ?? null;
+  }
+
   /** `from` turned out to be an instance of the route that is named here. @returns that route's index. */
   fold(from: number, name: string, method: string | null, template: string | null): number {
     const route = this.#routes[from];

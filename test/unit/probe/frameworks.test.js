@@ -1,6 +1,8 @@
 "use strict";
 const assert = require("node:assert/strict");
 const test = require("node:test");
+const v8 = require("node:v8");
+const vm = require("node:vm");
 const { RouteNames } = require("../../../dist/probe/frameworks");
 const { OTHER_ROUTE_INDEX, RouteTable } = require("../../../dist/probe/route-table");
 
@@ -24,4 +26,111 @@ test("a stream that the client left has its route, since a handler had begun to 
 test("what no handler has answered teaches no route", () => {
   assert.equal(nameOf({ ...FINISHED, statusCode: 404 }), "(other)");
   assert.equal(nameOf({ ...FINISHED, writableFinished: false, headersSent: false }), "(other)");
+});
+
+v8.setFlagsFromString("--expose-gc");
+const collectGarbage = vm.runInNewContext("gc");
+
+/** What Express leaves on a request. */
+function expressRequest(method, declared, baseUrl = "") {
+  return { method, url: "/", baseUrl, route: declared };
+}
+
+function namesOf(routes) {
+  const { newRoutes } = routes.takeNews();
+  return newRoutes.map(({ name }) => name);
+}
+
+test("a declared route is named once for each method and for each path it is mounted on", () => {
+  const routes = new RouteTable(50);
+  const names = new RouteNames(routes);
+  const declared = { path: "/items/:id", stack: [] };
+  const asked = [
+    ["GET", ""],
+    ["PUT", ""],
+    ["GET", ""],
+    ["GET", "/v1"],
+    ["GET", "/v2"],
+    ["PUT", ""],
+  ];
+  const indexes = asked.map(([method, baseUrl]) => names.routeOf(expressRequest(method, declared, baseUrl), FINISHED));
+  assert.deepEqual(indexes, [1, 2, 1, 3, 4, 2]);
+  assert.deepEqual(namesOf(routes), ["GET /items/:id", "PUT /items/:id", "GET /v1/items/:id", "GET /v2/items/:id"]);
+});
+
+test("where a router is mounted on a parameter, each of its values has the same route, also the first ones", () => {
+  const routes = new RouteTable(500);
+  const names = new RouteNames(routes);
+  const declared = { path: "/items" };
+  const indexOf = (baseUrl) => names.routeOf(expressRequest("GET", declared, baseUrl), FINISHED);
+  const numbered = indexOf("/tenants/17");
+  assert.equal(indexOf("/tenants/18"), numbered);
+  assert.deepEqual(Object.getOwnPropertySymbols(declared), [], "no value of a parameter is kept");
+  const first = indexOf("/shops/a");
+  for (let i = 0; i < 300; i++)
+    indexOf(`/shops/${"ab".repeat(3)}${String.fromCharCode(97 + (i % 26))}${"z".repeat(i / 26)}`);
+  const last = indexOf("/shops/quite-another");
+  const { newRoutes, firstRouteIndex, routeAliases } = routes.takeNews();
+  const templateAt = (index) => newRoutes[index - firstRouteIndex].template;
+  assert.equal(templateAt(numbered), "/tenants/:id/items");
+  assert.equal(templateAt(last), "/shops/:id/items");
+  assert.equal(new Map(routeAliases).get(first), last, "what was counted for the first goes to the template");
+  assert.equal(new Map(routeAliases).get(indexOf("/shops/a")) ?? indexOf("/shops/a"), last);
+});
+
+test("a declared route keeps the path it is mounted on, not the URL that it was cut from", () => {
+  const names = new RouteNames(new RouteTable(50));
+  const heapAfterGc = () => {
+    collectGarbage();
+    return process.memoryUsage().heapUsed;
+  };
+  const before = heapAfterGc();
+  const kept = Array.from({ length: 20 }, (_, i) => {
+    const declared = { path: `/items${i}` };
+    const url = `/api/version-one/items?note=${String(i).repeat(1_000_000)}`;
+    names.routeOf(expressRequest("GET", declared, url.slice(0, 16)), FINISHED);
+    return declared;
+  });
+  assert.ok(heapAfterGc() - before < 5_000_000);
+  assert.equal(kept.length, 20);
+});
+
+test("a declared route looks to the service as it did, and a frozen one is named as well", () => {
+  const names = new RouteNames(new RouteTable(50));
+  const declared = { path: "/a" };
+  const frozen = Object.freeze({ path: "/b" });
+  const both = () => [declared, frozen].map((route) => names.routeOf(expressRequest("GET", route), FINISHED));
+  assert.deepEqual(
+    [both(), both()],
+    [
+      [1, 2],
+      [1, 2],
+    ],
+  );
+  assert.equal(require("node:util").inspect(declared), "{ path: '/a' }");
+  assert.deepEqual(Object.assign({}, declared), { path: "/a" });
+});
+
+test("where each request brings a route object of its own, not every one is marked", () => {
+  const names = new RouteNames(new RouteTable(50));
+  const isMarked = () => {
+    const route = { path: "/a" };
+    names.routeOf(expressRequest("GET", route), FINISHED);
+    return Object.getOwnPropertySymbols(route).length > 0;
+  };
+  const shared = { path: "/b" };
+  for (let i = 0; i < 40_000; i++) names.routeOf(expressRequest(i % 2 === 0 ? "GET" : "PUT", shared), FINISHED);
+  assert.equal(isMarked(), true);
+  for (let i = 0; i < 20_000; i++) isMarked();
+  assert.equal(isMarked(), false);
+});
+
+test("a route that found the table full is asked for again", () => {
+  const routes = new RouteTable(1);
+  const names = new RouteNames(routes);
+  const late = { path: "/late" };
+  const early = names.routeOf({ method: "GET", url: "/early/7" }, FINISHED);
+  assert.equal(names.routeOf(expressRequest("GET", late), FINISHED), OTHER_ROUTE_INDEX);
+  routes.fold(early, "GET /late", "GET", "/late");
+  assert.equal(names.routeOf(expressRequest("GET", late), FINISHED), 2);
 });
