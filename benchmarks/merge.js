@@ -7,8 +7,9 @@
 /** A result of one run is one run of all its parts. */
 function runsOf(result) {
   if (result.runs !== undefined) return result.runs;
-  const { date, parts, loadAverageBefore, loadAverageAfter, busyRatioBefore, busyRatioAfter, seconds } = result;
-  return [{ parts, date, loadAverageBefore, loadAverageAfter, busyRatioBefore, busyRatioAfter, seconds }];
+  const { date, parts, service, loadAverageBefore, loadAverageAfter, busyRatioBefore, busyRatioAfter, seconds } =
+    result;
+  return [{ parts, date, service, loadAverageBefore, loadAverageAfter, busyRatioBefore, busyRatioAfter, seconds }];
 }
 
 /** Parts of an earlier run that were not measured again keep it in the list. */

@@ -85,10 +85,11 @@ async function runComponents(size, progress) {
   const tables = { capture: captures.rows, awaits: awaitTable(awaits), components: {}, service: {} };
   for (const variant of size.variants) {
     progress(`${variant}: counting boundaries`);
-    const boundariesPerRequest = await countBoundaries(variant);
+    const boundariesPerRequest = await countBoundaries(variant, size.pages);
     const run = await runService(variant, {
       rounds: size.componentRounds,
       design: "components",
+      pages: size.pages,
       utilisation: size.utilisation ?? COMPONENT_UTILISATION,
       progress,
     });
@@ -116,6 +117,7 @@ async function runAlternating(size, progress, variants, cpu) {
     const run = await runService(variant, {
       rounds: size.rounds,
       design: "alternating",
+      pages: size.pages,
       utilisation: size.utilisation ?? LATENCY_UTILISATION,
       cpu,
       progress,
@@ -146,8 +148,9 @@ function plainParts(parts) {
 
 function serviceTable(run) {
   const { saturationPerSecond, startIntervalBytes, intervalBytes, labels, captures, capturePairs } = run;
-  const { hasChosen } = run;
+  const { hasChosen, pages } = run;
   return {
+    pages,
     saturationPerSecond,
     startIntervalBytes,
     intervalBytes,
@@ -199,9 +202,10 @@ const PARTS = {
       return { budgets: startupBudgets(rows), tables: { startup: rows } };
     },
   },
-  components: { fullOnly: false, run: runComponents },
+  components: { fullOnly: false, needsPages: true, run: runComponents },
   blocks: {
     fullOnly: true,
+    needsPages: true,
     async run(size, progress) {
       const { budgets, tables } = await runAlternating(size, progress, size.variants, null);
       return { budgets, tables: { blocks: tables } };
@@ -218,6 +222,7 @@ const PARTS = {
   },
   "one-cpu": {
     fullOnly: true,
+    needsPages: true,
     async run(size, progress) {
       const { budgets, tables } = await runAlternating(size, progress, ["express"], 0);
       return { budgets, tables: { oneCpu: tables } };
@@ -225,9 +230,14 @@ const PARTS = {
   },
   peers: {
     fullOnly: true,
+    needsPages: true,
     async run(size, progress) {
-      const measured = await measurePeers(size.peerRounds, PEER_SECONDS, progress);
-      return { budgets: peerBudgets(measured), tables: { peers: peerTable(measured) } };
+      const measured = await measurePeers(size, PEER_SECONDS, progress);
+      const { loadPerSecond, intervalBytes } = measured;
+      return {
+        budgets: peerBudgets(measured),
+        tables: { peers: peerTable(measured), peerConditions: { loadPerSecond, intervalBytes, pages: size.pages } },
+      };
     },
   },
   scale: {

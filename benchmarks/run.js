@@ -11,6 +11,7 @@ const { join } = require("node:path");
 const { parseArgs } = require("node:util");
 const { busyRatio, loadAverage, machineFacts } = require("./machine");
 const { checkSameMachine, mergeResults } = require("./merge");
+const { calibrate } = require("./overhead/calibration");
 const { NAMES, PARTS, SIZES } = require("./parts");
 const { exitCodeOf, formatEstimate, withBusyMachine } = require("./verdicts");
 
@@ -93,6 +94,10 @@ async function main() {
   const before = values.merge && values.json !== undefined ? JSON.parse(readFileSync(values.json, "utf8")) : null;
   result.parts = chosen.join(",");
   if (before !== null) checkSameMachine(before, result);
+  if (chosen.some((name) => PARTS[name].needsPages)) {
+    result.service = await calibrate(progress);
+    size.pages = result.service.pages;
+  }
   let busyBefore = await busyRatio();
   result.busyRatioBefore = busyBefore;
   for (const name of chosen) {
@@ -111,6 +116,12 @@ async function main() {
   const kept = before === null ? result : mergeResults(before, result);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(kept, null, 1)}\n`);
   const { node, cpuModel, cores } = result.machine;
+  if (result.service !== undefined) {
+    const { pages, requestMicros } = result.service;
+    console.log(
+      `A request of the service: ${pages} pages of added work, ${requestMicros.toFixed(0)} us of CPU at saturation`,
+    );
+  }
   console.log(
     `Node ${node}, ${cores} x ${cpuModel}, others used ${percent(result.busyRatioBefore)} of the CPUs before ` +
       `and ${percent(result.busyRatioAfter)} after, load average ${result.loadAverageBefore} and ` +

@@ -99,8 +99,9 @@ async function measureAwaits(pairs, batches, progress) {
 }
 
 /** How many boundaries a request of the service crosses, without the agent. */
-async function countBoundaries(variant) {
-  const service = await ServiceProcess.start(variant, { preloads: [join(__dirname, "count-boundaries.js")] });
+async function countBoundaries(variant, pages) {
+  const preloads = [join(__dirname, "count-boundaries.js")];
+  const service = await ServiceProcess.start(variant, { preloads, pages });
   const load = new OpenLoop(service.port, requestMix());
   try {
     load.start(BOUNDARY_LOAD_PER_SECOND, false);

@@ -1,6 +1,6 @@
 /**
  * Design 3, `bench:full`: the same service under the same load with each peer's heap profiler, at its own defaults and at
- * our interval, against no profiler. Owns the peers' configurations and the ABBA rounds.
+ * our interval, against no profiler. Owns the peers' configurations, the load and the ABBA rounds.
  */
 "use strict";
 
@@ -14,26 +14,32 @@ const { ServiceProcess } = require("./service-process");
 const { requestMix } = require("./shop");
 
 const PEER = join(__dirname, "peer-preload.js");
-const LOAD_PER_SECOND = 250;
+/** Of saturation. */
+const UTILISATION = 0.3;
+const CONNECTIONS = 16;
 /** Code is compiled by then, and our captures of the first seconds, at 1, 2, 4, 8 and 16, are past; the one at 32 is not. */
 const WARM_UP_MILLIS = 20_000;
-/** What our agent samples with until it has seen 90 s of traffic, and chooses a longer one here. */
-const OUR_INTERVAL_BYTES = 65_521;
+/** Our agent measures 90 s of traffic before it chooses its interval. */
+const CHOICE_DEADLINE_MILLIS = 110_000;
 /** Each peer's own period is about a minute; here one profile is taken within each measurement, so that its pause shows. */
 const PROFILE_AFTER_MILLIS = 5_000;
-const OURS = "leak-agent, defaults";
+const OURS = "leak-agent, its interval";
 const AGAIN = "none again (A/A)";
 
-/** name -> how the service is started. */
-function peerKinds(sinkUrl) {
+/**
+ * name -> how the service is started.
+ * @param intervalBytes what our agent has chosen: each of its runs begins with it, as most of a life goes on.
+ */
+function peerKinds(sinkUrl, intervalBytes) {
+  const ours = { LEAK_AGENT_SAMPLING_INTERVAL: String(intervalBytes) };
   const kinds = {
     none: {},
     [AGAIN]: {},
-    [OURS]: kindOf("leak-agent", {}),
-    "leak-agent, OTLP": kindOf("leak-agent", { OTEL_EXPORTER_OTLP_ENDPOINT: sinkUrl }),
+    [OURS]: kindOf("leak-agent", ours),
+    "leak-agent, OTLP": kindOf("leak-agent", { ...ours, OTEL_EXPORTER_OTLP_ENDPOINT: sinkUrl }),
   };
   for (const peer of ["pprof", "@datadog/pprof", "@pyroscope/nodejs", "dd-trace"]) {
-    for (const interval of [null, OUR_INTERVAL_BYTES]) {
+    for (const interval of [null, intervalBytes]) {
       kinds[`${peer}, ${interval === null ? "defaults" : "our interval"}`] = kindOf(peer, {
         BENCH_PEER_INTERVAL: interval === null ? "" : String(interval),
         BENCH_PEER_SINK: sinkUrl,
@@ -62,11 +68,37 @@ function ddTraceEnvironment(sinkUrl, interval) {
   };
 }
 
-async function measureOne(kind, seconds) {
+/** @returns the load that all of them get, and the interval that our agent chooses under it. */
+async function chooseConditions(pages, progress) {
+  const service = await ServiceProcess.start("express", { ...kindOf("leak-agent", {}), pages });
+  const load = new OpenLoop(service.port, requestMix());
+  try {
+    progress("peers: looking for saturation");
+    await load.saturate(CONNECTIONS, 4);
+    const loadPerSecond = UTILISATION * (await load.saturate(CONNECTIONS, 6));
+    load.start(loadPerSecond, false);
+    const intervalOf = async () => (await service.ask("read")).status.samplingIntervalBytes;
+    const first = await intervalOf();
+    let intervalBytes = first;
+    for (const began = performance.now(); performance.now() - began < CHOICE_DEADLINE_MILLIS; ) {
+      await delay(1_000);
+      load.check();
+      progress(`peers: until our agent chooses its interval, ${Math.round((performance.now() - began) / 1e3)} s`);
+      intervalBytes = await intervalOf();
+      if (intervalBytes !== first) break;
+    }
+    return { loadPerSecond, intervalBytes };
+  } finally {
+    load.stop();
+    await service.stop();
+  }
+}
+
+async function measureOne(kind, loadPerSecond, seconds) {
   const service = await ServiceProcess.start("express", kind);
   const load = new OpenLoop(service.port, requestMix());
   try {
-    load.start(LOAD_PER_SECOND, false);
+    load.start(loadPerSecond, false);
     await delay(WARM_UP_MILLIS);
     await service.ask("watchPauses");
     const before = await service.ask("read");
@@ -88,29 +120,30 @@ async function measureOne(kind, seconds) {
 }
 
 /** @returns name -> one row per run; a peer that does not start on this Node is listed with its error instead. */
-async function measurePeers(rounds, seconds, progress) {
+async function measurePeers({ peerRounds: rounds, pages }, seconds, progress) {
   const sink = await startSink();
-  const kinds = peerKinds(sink.url);
-  const rows = Object.fromEntries(Object.keys(kinds).map((name) => [name, []]));
-  const failures = {};
   try {
+    const { loadPerSecond, intervalBytes } = await chooseConditions(pages, progress);
+    const kinds = peerKinds(sink.url, intervalBytes);
+    const rows = Object.fromEntries(Object.keys(kinds).map((name) => [name, []]));
+    const failures = {};
     for (let round = 0; round < rounds; round++) {
       const order = round % 2 === 0 ? Object.keys(kinds) : Object.keys(kinds).reverse();
       for (const name of order) {
         if (failures[name] !== undefined) continue;
         progress(`peers: round ${round + 1} of ${rounds}, ${name}`);
         try {
-          rows[name].push(await measureOne(kinds[name], seconds));
+          rows[name].push(await measureOne({ ...kinds[name], pages }, loadPerSecond, seconds));
         } catch (error) {
           if (name.startsWith("none") || name === OURS) throw error;
           failures[name] = error.message;
         }
       }
     }
+    return { rows, failures, loadPerSecond, intervalBytes };
   } finally {
     sink.server.close();
   }
-  return { rows, failures };
 }
 
 function peerTable({ rows, failures }) {

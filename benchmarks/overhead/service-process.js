@@ -25,14 +25,15 @@ class ServiceProcess {
   /**
    * @param variant of service.js.
    * @param preloads files for -r, in order.
+   * @param pages of work that each request has beside its own, from calibration.js.
    * @param cpu the one CPU it may use; null for all.
    */
-  static async start(variant, { preloads = [], env = {}, nodeArgs = [], cpu = null } = {}) {
+  static async start(variant, { preloads = [], env = {}, nodeArgs = [], cpu = null, pages = 0 } = {}) {
     const folder = mkdtempSync(join(tmpdir(), "leak-agent-bench-"));
     const service = new ServiceProcess();
     service.folder = folder;
     const execArgv = [...nodeArgs, ...preloads.flatMap((file) => ["-r", file])];
-    service.child = fork(join(__dirname, "service.js"), [variant], {
+    service.child = fork(join(__dirname, "service.js"), [variant, String(pages)], {
       execArgv,
       env: cleanEnvironment({ NODE_ENV: "production", LEAK_AGENT_DIR: folder, LEAK_AGENT_LOG: "off", ...env }),
       stdio: ["ignore", "ignore", "inherit", "ipc"],

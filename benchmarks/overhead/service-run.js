@@ -28,10 +28,11 @@ const DENSE_INTERVAL_BYTES = 2_047;
  * @param options.rounds of the blocks.
  * @param options.design which blocks follow: `components` (1) or `alternating` (2).
  * @param options.utilisation arrivals, as a part of saturation.
+ * @param options.pages of work that each request has beside its own.
  * @param options.cpu pins the service to one CPU.
  */
-async function runService(variant, { rounds, utilisation, design, cpu = null, progress }) {
-  const service = await ServiceProcess.start(variant, { preloads: [GATE, PRELOAD], cpu });
+async function runService(variant, { rounds, utilisation, design, pages, cpu = null, progress }) {
+  const service = await ServiceProcess.start(variant, { preloads: [GATE, PRELOAD], pages, cpu });
   // Where there are two CPUs, the load keeps to the last one.
   if (cpu !== null) pin(process.pid, cpu === 0 ? 1 : 0);
   const load = new OpenLoop(service.port, requestMix());
@@ -51,6 +52,7 @@ async function runService(variant, { rounds, utilisation, design, cpu = null, pr
     const blocks = await runBlocks(service, load, chosen, rounds, (text) => progress(`${variant}: ${text}`));
     return {
       variant,
+      pages,
       utilisation,
       saturationPerSecond: saturation,
       ...facts,
@@ -128,9 +130,9 @@ async function secondsOfSamples(service, load, progress) {
  * What the agent does most of its life, labels left out, whose cost has a budget of its own.
  * @param run of the same variant: its interval and its load.
  */
-async function steadyLife({ variant, intervalBytes, saturationPerSecond, utilisation }, progress) {
+async function steadyLife({ variant, pages, intervalBytes, saturationPerSecond, utilisation }, progress) {
   const env = { LEAK_AGENT_LABELS: "off", LEAK_AGENT_SAMPLING_INTERVAL: String(intervalBytes) };
-  const service = await ServiceProcess.start(variant, { preloads: [GATE, PRELOAD], env });
+  const service = await ServiceProcess.start(variant, { preloads: [GATE, PRELOAD], pages, env });
   const load = new OpenLoop(service.port, requestMix());
   try {
     load.start(saturationPerSecond * utilisation, false);

@@ -1,12 +1,13 @@
 /**
- * The measured service: `node [-r agent] service.js VARIANT`. Variants: express and fastify (the realistic ones),
- * hello and promises (the worst cases: nearly no work of their own per request). Counts what it has served.
+ * The measured service: `node [-r agent] service.js VARIANT PAGES`. Variants: express and fastify (the realistic ones, whose
+ * requests have as much work as PAGES adds), hello and promises (the worst cases: nearly no work of their own per request).
+ * Counts what it has served.
  * Where it was forked, `control.js` answers the benchmark's questions.
  */
 "use strict";
 
 const http = require("node:http");
-const { ROUTES } = require("./shop");
+const { routesWith } = require("./shop");
 
 const served = { count: 0 };
 
@@ -14,7 +15,7 @@ function tokenOf(request) {
   return request.headers.authorization ?? "";
 }
 
-async function express() {
+async function express(pages) {
   const framework = require("express");
   const app = framework();
   app.use(framework.json({ limit: "100kb" }));
@@ -22,7 +23,7 @@ async function express() {
     response.setHeader("x-service", "shop");
     next();
   });
-  for (const { method, path, handle } of ROUTES) {
+  for (const { method, path, handle } of routesWith(pages)) {
     app[method.toLowerCase()](path, async (request, response) => {
       const { params, query, body } = request;
       response.json(await handle({ params, query, body, token: tokenOf(request) }));
@@ -32,12 +33,12 @@ async function express() {
   return app.listen(0, "127.0.0.1");
 }
 
-async function fastify() {
+async function fastify(pages) {
   const app = require("fastify")({ logger: false });
   app.addHook("onRequest", async (_request, reply) => {
     reply.header("x-service", "shop");
   });
-  for (const { method, path, handle } of ROUTES) {
+  for (const { method, path, handle } of routesWith(pages)) {
     app.route({
       method,
       url: path,
@@ -86,8 +87,8 @@ const VARIANTS = { express, fastify, hello, promises };
 
 async function main() {
   const variant = VARIANTS[process.argv[2]];
-  if (variant === undefined) throw new Error(`usage: service.js ${Object.keys(VARIANTS).join("|")}`);
-  const server = await variant();
+  if (variant === undefined) throw new Error(`usage: service.js ${Object.keys(VARIANTS).join("|")} PAGES`);
+  const server = await variant(Number(process.argv[3]));
   server.keepAliveTimeout = 0; // Never: the load keeps connections that it only needs now and then.
   if (!server.listening) await new Promise((resolve) => server.once("listening", resolve));
   if (process.send !== undefined) require("./control").answer(server.address().port, served);

@@ -49,14 +49,18 @@ function percent(ratio) {
 function conditions(results) {
   return results
     .flatMap((result) => (result.runs ?? [result]).map((run) => ({ machine: result.machine, ...run })))
-    .map(({ machine, date, loadAverageBefore, loadAverageAfter, busyRatioBefore, busyRatioAfter, seconds }) => {
-      const average = `load average ${loadAverageBefore} before and ${loadAverageAfter} after`;
-      const load =
-        busyRatioBefore === undefined
-          ? average
-          : `others used ${percent(busyRatioBefore)} of the CPUs before and ${percent(busyRatioAfter)} after, ${average}`;
-      return `${machine.node} on ${machine.cores} x ${machine.cpuModel}, ${date.slice(0, 10)}, ${load}, ${seconds} s`;
-    })
+    .map(
+      ({ machine, date, service, loadAverageBefore, loadAverageAfter, busyRatioBefore, busyRatioAfter, seconds }) => {
+        const average = `load average ${loadAverageBefore} before and ${loadAverageAfter} after`;
+        const load =
+          busyRatioBefore === undefined
+            ? average
+            : `others used ${percent(busyRatioBefore)} of the CPUs before and ${percent(busyRatioAfter)} after, ${average}`;
+        const work =
+          service === undefined ? "" : `${service.requestMicros.toFixed(0)} us of CPU per request at saturation, `;
+        return `${machine.node} on ${machine.cores} x ${machine.cpuModel}, ${date.slice(0, 10)}, ${work}${load}, ${seconds} s`;
+      },
+    )
     .join("; ");
 }
 

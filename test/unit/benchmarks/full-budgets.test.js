@@ -20,7 +20,7 @@ test("our agent is judged against each peer that starts, by CPU and by the longe
   const rows = {
     none: rowsOf(200, null),
     "none again (A/A)": rowsOf(200, null),
-    "leak-agent, defaults": rowsOf(204, 1),
+    "leak-agent, its interval": rowsOf(204, 1),
     "leak-agent, OTLP": rowsOf(230, 1),
     "cheap, defaults": rowsOf(190, 0.5),
     "dear, defaults": rowsOf(260, 4),
