@@ -7,7 +7,7 @@ import type { Observation } from "../model/observation";
 import { describeTransition, type GrowthOf, routeHasShown } from "./describe-transition";
 import { DetectorMemory, type DetectorOptions } from "./detector-memory";
 import { halfExposureMillis } from "./exposure";
-import { type Evaluation, forOrder, Look } from "./hypothesis";
+import { type Evaluation, Look } from "./hypothesis";
 import { nameBelow } from "./inlining";
 import { judgeLadder, type LadderReading, perHour } from "./ladder";
 import type { Trend } from "./level-trend";
@@ -137,20 +137,12 @@ export class Detector {
     if (owner.order < 0) owner.order = this.testedOwnerCount++;
     const look = new Look(this.memory.contextOf(owner, samples, now), samples);
     const samplesOf = this.byFunction(look.samples, owner.hasRequests);
-    const evaluations = new Map<number, Evaluation>();
-    const bySamples = new Map<string, Evaluation | null>();
-    for (const [frame, own] of samplesOf) {
-      if (own.length < MINIMUM_SAMPLES && !followed.has(frame)) continue;
-      if (owner === this.memory.pool.owner && !RoutePool.isOnEnoughRoutes(own)) continue;
-      const fingerprint = fingerprintOf(own);
-      const order = owner.siteOrder(frame);
-      let evaluation = bySamples.get(fingerprint);
-      if (evaluation === undefined) {
-        evaluation = look.evaluate(own, order);
-        bySamples.set(fingerprint, evaluation);
-      }
-      if (evaluation !== null) evaluations.set(frame, forOrder(evaluation, order));
-    }
+    const tested = [...samplesOf].filter(
+      ([frame, own]) =>
+        (own.length >= MINIMUM_SAMPLES || followed.has(frame)) &&
+        (owner !== this.memory.pool.owner || RoutePool.isOnEnoughRoutes(own)),
+    );
+    const evaluations = evaluateAll(owner, look, tested);
     this.testedInLook += evaluations.size;
     this.hypothesisCount = Math.max(this.hypothesisCount, this.testedInLook);
     owner.noteLook(evaluations, now);
@@ -401,7 +393,33 @@ function speaksForItself(owner: OwnerState, poolHasFinding: boolean): boolean {
   return stands || (!poolHasFinding && [...owner.evaluations.values()].some(({ overThreshold }) => overThreshold));
 }
 
-/** Functions of one call chain often have the very same samples: they are tested once. */
+/**
+ * Functions of one call chain often have the very same samples: they are one hypothesis, which is tested once, at the price
+ * of whichever appeared first. Else a caller would cross its threshold before the function that it calls.
+ */
+function evaluateAll(
+  owner: OwnerState,
+  look: Look,
+  tested: readonly (readonly [number, readonly StoredSample[]])[],
+): Map<number, Evaluation> {
+  const hypotheses = new Map<string, { frames: number[]; order: number; samples: readonly StoredSample[] }>();
+  for (const [frame, samples] of tested) {
+    const fingerprint = fingerprintOf(samples);
+    const order = owner.siteOrder(frame);
+    const known = hypotheses.get(fingerprint) ?? { frames: [], order, samples };
+    known.frames.push(frame);
+    known.order = Math.min(known.order, order);
+    hypotheses.set(fingerprint, known);
+  }
+  const evaluations = new Map<number, Evaluation>();
+  for (const { frames, order, samples } of hypotheses.values()) {
+    const evaluation = look.evaluate(samples, order);
+    if (evaluation === null) continue;
+    for (const frame of frames) evaluations.set(frame, evaluation);
+  }
+  return evaluations;
+}
+
 function fingerprintOf(samples: readonly StoredSample[]): string {
   let sum = 0;
   for (const sample of samples) sum += sample.id;

@@ -35,7 +35,6 @@ interface Start {
 export interface Evaluation extends Steadiness {
   readonly lnE: number;
   readonly lnThreshold: number;
-  readonly siteOrder: number;
   readonly overThreshold: boolean;
   readonly startMillis: number;
   readonly ageMillis: number;
@@ -92,7 +91,6 @@ export class Look {
     return {
       lnE: best.lnE,
       lnThreshold: threshold,
-      siteOrder,
       overThreshold,
       startMillis: start,
       ageMillis: best.age,
@@ -132,17 +130,6 @@ function startGrid(context: HypothesisContext): Start[] {
     const startMillis = Math.max(context.completeSinceMillis, clock.timeOf(share * total));
     return { startMillis: Math.min(nowMillis, startMillis), octave };
   });
-}
-
-/** The same evidence for another function with the same samples: only its share of the error budget differs. */
-export function forOrder(evaluation: Evaluation, siteOrder: number): Evaluation {
-  if (siteOrder === evaluation.siteOrder) return evaluation;
-  const threshold = evaluation.lnThreshold + siteOrderPrice(siteOrder) - siteOrderPrice(evaluation.siteOrder);
-  return { ...evaluation, siteOrder, lnThreshold: threshold, overThreshold: evaluation.lnE > threshold };
-}
-
-function siteOrderPrice(siteOrder: number): number {
-  return lnThreshold(0, siteOrder, 0, 1, 1);
 }
 
 function inOrderOfBirth(samples: StoredSample[]): StoredSample[] {

@@ -2,6 +2,7 @@
 const assert = require("node:assert/strict");
 const { test } = require("node:test");
 const { Detector } = require("../../../dist/detector/detector");
+const { lnThreshold } = require("../../../dist/detector/evidence");
 const { observations } = require("./stream");
 
 const FOREVER = Number.POSITIVE_INFINITY;
@@ -164,6 +165,35 @@ test("in a bundle the site lies in the service's own code, not in the framework 
     assert.equal(bySourceMap.leak, "handler", `seed ${seed}`);
     assert.ok(!bySourceMap.summarised.has("dispatch"), `seed ${seed}: metrics and lives know the site by another name`);
     assert.equal(sitesOf(seed, undefined).leak, "dispatch", `seed ${seed}: without a source map`);
+  }
+});
+
+test("a function is named from the first moment on, also where its caller and many others were seen before it (seeds 1-4)", () => {
+  const at = (name, line) => ({ function: name, file: "/srv/app/server.js", line, column: 1 });
+  const others = Array.from({ length: 9 }, (_, i) => at(`other${i}`, 10 + i));
+  const newFrames = [at("handler", 1), at("remember", 2), ...others];
+  const newStacks = [[0, 1], ...others.map((_, i) => [0, i + 2])];
+  const ordinalOf = ({ key }) => Number(key.split(":")[2]);
+  const seenLate = (observation) => ({
+    ...observation,
+    ...(observation.newFrames === undefined ? {} : { newFrames, newStacks }),
+    matured: observation.matured?.map((sample) =>
+      ordinalOf(sample) <= others.length ? { ...sample, stack: ordinalOf(sample) } : sample,
+    ),
+  });
+  for (let seed = 1; seed <= 4; seed++) {
+    const detector = new Detector({ horizonMillis: 30_000, windowMillis: 250, applicationRoot: "/srv/app" });
+    const lifeSeconds = (_seconds, ordinal) => (ordinal <= others.length ? 8 : FOREVER);
+    const transitions = [];
+    for (const observation of observations({ seed, captureSeconds: 2, samplesPerSecond: 0.8, lifeSeconds }))
+      transitions.push(...detector.observe(seenLate(observation)));
+    assert.deepEqual([...new Set(transitions.map(({ site }) => site.function))], ["remember"], `seed ${seed}`);
+    const leak = transitions.at(-1);
+    assert.equal(leak.verdict, "leak", `seed ${seed}`);
+    // The caller was the second function of the route; the eleventh would pay 3.1 more. An octave costs less than 2 here.
+    const { bound } = leak.alternatives.find(({ statistic }) => statistic === "lnE");
+    const octave = bound - lnThreshold(0, 1, 0, 8, 3);
+    assert.ok(octave >= 0 && octave < 2, `seed ${seed}: ${octave}`);
   }
 });
 
