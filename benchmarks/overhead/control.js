@@ -9,6 +9,8 @@ const { monitorEventLoopDelay } = require("node:perf_hooks");
 const { CONTROL_TIMED_NANOS, CONTROL_TIMED_SAMPLES } = require("../../dist/native");
 const { threadMicros } = require("../thread-clock");
 
+/** They hold up the service. */
+const MAX_CAPTURE_PAIRS = 2_000;
 const delay = monitorEventLoopDelay({ resolution: 1 });
 let gate = null;
 
@@ -71,11 +73,15 @@ function settledHeap() {
   return process.memoryUsage();
 }
 
-/** V8's own profile and ours, in turn, on the tree the service has made. */
-function capturePairs(count) {
+/**
+ * V8's own profile and ours, in turn, on the tree the service has made. A small tree takes microseconds, of which few say little.
+ * @param count pairs at least. @param millis of V8's profiles at least, unless that takes MAX_CAPTURE_PAIRS.
+ */
+function capturePairs(count, millis) {
   const addon = gate.addon();
   const rows = [];
-  for (let i = -3; i < count; i++) {
+  let v8Millis = 0;
+  for (let i = -3; i < count || (v8Millis < millis && i < MAX_CAPTURE_PAIRS); i++) {
     const v8 = [];
     const time = (run) => {
       const start = threadMicros();
@@ -85,7 +91,9 @@ function capturePairs(count) {
     v8.push(time(() => addon.benchmarkAllocationProfile()));
     const ours = time(() => addon.capture());
     v8.push(time(() => addon.benchmarkAllocationProfile()));
-    if (i >= 0) rows.push({ v8: v8[0], v8Again: v8[1], ours });
+    if (i < 0) continue;
+    v8Millis += v8[0];
+    rows.push({ v8: v8[0], v8Again: v8[1], ours });
   }
   return { rows, treeNodes: gate.clocks.lastTreeNodes };
 }
@@ -107,7 +115,7 @@ function answer(port, served) {
     read: () => read(served),
     gc: () => settledHeap(),
     apply: ({ state }) => gate.apply(state),
-    capturePairs: ({ count }) => capturePairs(count),
+    capturePairs: ({ count, millis }) => capturePairs(count, millis),
     watchPauses,
   };
   process.on("message", (message) => {

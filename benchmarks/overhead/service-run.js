@@ -18,6 +18,8 @@ const CHOICE_DEADLINE_MILLIS = 100_000;
 const FACTS_FROM_MILLIS = 20_000;
 const REGROW_MILLIS = 15_000;
 const SAMPLES_SECONDS = 15;
+const CAPTURE_PAIRS = 60;
+const CAPTURE_PAIRS_MILLIS = 100;
 /** Code is compiled by then, and the captures of the first seconds are past. */
 const STEADY_FROM_MILLIS = 25_000;
 const STEADY_SECONDS = 60;
@@ -47,7 +49,7 @@ async function runService(variant, { rounds, utilisation, design, pages, cpu = n
     // The choice has restarted the sampler: its tree grows again.
     await delay(REGROW_MILLIS);
     const sampleSeconds = await secondsOfSamples(service, load, progress);
-    const pairs = await service.ask("capturePairs", { count: 60 });
+    const pairs = await service.ask("capturePairs", { count: CAPTURE_PAIRS, millis: CAPTURE_PAIRS_MILLIS });
     const chosen = STATES[design](facts.intervalBytes);
     const blocks = await runBlocks(service, load, chosen, rounds, (text) => progress(`${variant}: ${text}`));
     return {
