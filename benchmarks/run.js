@@ -117,9 +117,10 @@ async function main() {
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(kept, null, 1)}\n`);
   const { node, cpuModel, cores } = result.machine;
   if (result.service !== undefined) {
-    const { pages, requestMicros } = result.service;
+    const { pages, requestMicros, plainMicros } = result.service;
     console.log(
-      `A request of the service: ${pages} pages of added work, ${requestMicros.toFixed(0)} us of CPU at saturation`,
+      `A request of the service takes ${requestMicros.toFixed(0)} us of CPU at saturation with ${pages} pages of added work, ` +
+        `${plainMicros.toFixed(0)} without`,
     );
   }
   console.log(

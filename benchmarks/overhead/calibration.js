@@ -42,13 +42,13 @@ function pagesFor(without, withProbe) {
   return perPage <= 0 ? MAX_PAGES : Math.min(MAX_PAGES, Math.ceil(missing / perPage));
 }
 
-/** @returns { pages, requestMicros } for this machine and this Node. */
+/** @returns { pages, requestMicros, plainMicros } for this machine and this Node: of a request with those pages, and with none. */
 async function calibrate(progress) {
   progress("how much work a request is here");
   const without = await requestMicros(0);
-  if (without >= MIN_REQUEST_MICROS) return { pages: 0, requestMicros: without };
+  if (without >= MIN_REQUEST_MICROS) return { pages: 0, requestMicros: without, plainMicros: without };
   const pages = pagesFor(without, await requestMicros(PROBE_PAGES));
-  return { pages, requestMicros: await requestMicros(pages) };
+  return { pages, requestMicros: await requestMicros(pages), plainMicros: without };
 }
 
 module.exports = { MAX_PAGES, MIN_REQUEST_MICROS, PROBE_PAGES, calibrate, pagesFor };

@@ -139,10 +139,11 @@ function peerTable(result) {
 
 /** What only `npm run bench:full` measures. */
 function fullBlock(results) {
-  const peers = results.filter((result) => result.tables.peers !== undefined).flatMap((one) => [peerTable(one), ""]);
-  return [FULL_BEGIN, "", budgetTable(results), "", ...peers, `Measured: ${conditions(results)}.`, "", FULL_END].join(
-    "\n",
-  );
+  const tables = results.flatMap((result) => {
+    const peers = result.tables.peers === undefined ? [] : [peerTable(result), ""];
+    return [budgetTable([result]), "", ...peers, `Measured: ${conditions([result])}.`, ""];
+  });
+  return [FULL_BEGIN, "", ...tables, FULL_END].join("\n");
 }
 
 /** @returns the text with the block of the same markers replaced; throws when the text lacks them. */

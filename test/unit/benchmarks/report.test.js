@@ -70,6 +70,8 @@ test("what bench:full alone measures has a block of its own, with the peers", ()
   const lines = block.split("\n");
   assert.ok(lines.includes("| pprof | 1.200 (1.100 to 1.300) | 5.0 (4.9 to 5.1) | 30.0 (29.9 to 30.1) | 90 |"), block);
   assert.ok(lines.includes("| dd-trace | does not start here: cannot start | | | |"), block);
+  const two = fullBlock([result, { ...resultOf("v26.1.0", 2), tables: {} }]);
+  assert.deepEqual(two.match(/^Measured: v\d+/gm), ["Measured: v24", "Measured: v26"], "a table each");
   const text = `${readmeBlock([resultOf("v24.1.0", 2)])}\n${block}\nafter`;
   const other = fullBlock([{ ...resultOf("v24.1.0", 3), tables: {} }]);
   assert.equal(withBlock(text, other), text.replace(block, other));
