@@ -394,27 +394,35 @@ function speaksForItself(owner: OwnerState, poolHasFinding: boolean): boolean {
 }
 
 /**
- * Functions of one call chain often have the very same samples: they are one hypothesis, which is tested once, at the price
- * of whichever appeared first. Else a caller would cross its threshold before the function that it calls.
+ * Functions of one call chain often have the very same evidence: that is one hypothesis, at the price of whichever appeared
+ * first. Else a caller would cross its threshold before the function that it calls.
  */
 function evaluateAll(
   owner: OwnerState,
   look: Look,
   tested: readonly (readonly [number, readonly StoredSample[]])[],
 ): Map<number, Evaluation> {
-  const hypotheses = new Map<string, { frames: number[]; order: number; samples: readonly StoredSample[] }>();
+  const groups = new Map<string, { frames: number[]; order: number; samples: readonly StoredSample[] }>();
   for (const [frame, samples] of tested) {
     const fingerprint = fingerprintOf(samples);
     const order = owner.siteOrder(frame);
-    const known = hypotheses.get(fingerprint) ?? { frames: [], order, samples };
-    known.frames.push(frame);
-    known.order = Math.min(known.order, order);
-    hypotheses.set(fingerprint, known);
+    const group = groups.get(fingerprint) ?? { frames: [], order, samples };
+    group.frames.push(frame);
+    group.order = Math.min(group.order, order);
+    groups.set(fingerprint, group);
   }
+  const lowestOrders = new Map<string, number>();
+  const found = [...groups.values()].flatMap(({ frames, order, samples }) => {
+    const evidence = look.evidenceOf(samples);
+    if (evidence === null) return [];
+    // A caller may have samples of its own from before the start, which are no evidence.
+    const key = `${evidence.lnE}:${fingerprintOf(evidence.survivors)}`;
+    lowestOrders.set(key, Math.min(order, lowestOrders.get(key) ?? order));
+    return [{ frames, samples, evidence, key }];
+  });
   const evaluations = new Map<number, Evaluation>();
-  for (const { frames, order, samples } of hypotheses.values()) {
-    const evaluation = look.evaluate(samples, order);
-    if (evaluation === null) continue;
+  for (const { frames, samples, evidence, key } of found) {
+    const evaluation = look.judge(evidence, samples, lowestOrders.get(key) ?? 0);
     for (const frame of frames) evaluations.set(frame, evaluation);
   }
   return evaluations;

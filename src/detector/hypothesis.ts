@@ -32,18 +32,22 @@ interface Start {
   readonly octave: number;
 }
 
-export interface Evaluation extends Steadiness {
+/** What the samples of one function say, at its best start and age. */
+export interface Evidence {
   readonly lnE: number;
-  readonly lnThreshold: number;
-  readonly overThreshold: boolean;
   readonly startMillis: number;
   readonly ageMillis: number;
   readonly maturedCount: number;
   readonly freedCount: number;
-  /** Share of mature cohorts that live through every age observed since the start; null when none was freed. */
-  readonly survivalRatio: number | null;
   /** Living samples born since the start. */
   readonly survivors: readonly StoredSample[];
+}
+
+export interface Evaluation extends Evidence, Steadiness {
+  readonly lnThreshold: number;
+  readonly overThreshold: boolean;
+  /** Share of mature cohorts that live through every age observed since the start; null when none was freed. */
+  readonly survivalRatio: number | null;
 }
 
 /** One owner at one moment: its samples in order of birth, and the starts they are held against. */
@@ -65,6 +69,12 @@ export class Look {
    * @param samples some of this look's, in the same order.
    */
   evaluate(samples: readonly StoredSample[], siteOrder: number): Evaluation | null {
+    const evidence = this.evidenceOf(samples);
+    return evidence === null ? null : this.judge(evidence, samples, siteOrder);
+  }
+
+  /** The best start and age, or null when there is nothing to test. @param samples as in `evaluate`. */
+  evidenceOf(samples: readonly StoredSample[]): Evidence | null {
     const { context, starts } = this;
     const counts = countEvents(samples, starts.length);
     let best: { lnE: number; start: number; age: number; a: number; d: number } | null = null;
@@ -80,25 +90,27 @@ export class Look {
       }
     }
     if (best === null) return null;
-    const { start } = best;
-    const octave = starts[0]?.octave ?? 0;
-    const threshold = lnThreshold(context.ownerOrder, siteOrder, octave, STARTS_PER_OCTAVE, AGE_SHARES.length);
+    const { lnE, start, age, a, d } = best;
     const survivors = samples.filter(
       (sample) => sample.freedMillis === Number.POSITIVE_INFINITY && sample.bornMillis >= start,
     );
-    const overThreshold = best.lnE > threshold;
-    const survival = overThreshold ? survivalOf(samples, start, best.age, context.nowMillis) : null;
+    return { lnE, startMillis: start, ageMillis: age, maturedCount: a, freedCount: d, survivors };
+  }
+
+  /** Holds evidence of these samples against the threshold of a function of that order. */
+  judge(evidence: Evidence, samples: readonly StoredSample[], siteOrder: number): Evaluation {
+    const { nowMillis, decidableMillis, ownerOrder, clock } = this.context;
+    const { lnE, startMillis, ageMillis, survivors } = evidence;
+    const octave = this.starts[0]?.octave ?? 0;
+    const threshold = lnThreshold(ownerOrder, siteOrder, octave, STARTS_PER_OCTAVE, AGE_SHARES.length);
+    const overThreshold = lnE > threshold;
+    const survival = overThreshold ? survivalOf(samples, startMillis, ageMillis, nowMillis) : null;
     return {
-      lnE: best.lnE,
+      ...evidence,
       lnThreshold: threshold,
       overThreshold,
-      startMillis: start,
-      ageMillis: best.age,
-      maturedCount: best.a,
-      freedCount: best.d,
       survivalRatio: survival?.ratio ?? null,
-      survivors,
-      ...steadinessOf(survivors, start, Math.min(context.decidableMillis, context.nowMillis - best.age), context.clock),
+      ...steadinessOf(survivors, startMillis, Math.min(decidableMillis, nowMillis - ageMillis), clock),
     };
   }
 
