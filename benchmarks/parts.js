@@ -24,7 +24,7 @@ const SIZES = {
     variants: ["express"],
     rounds: 100,
     componentRounds: 20,
-    requestChildren: 24,
+    requestChildren: 20,
     requestPairs: 50,
     sampleRounds: 2_000,
     awaitPairs: 12,

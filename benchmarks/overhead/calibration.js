@@ -13,8 +13,8 @@ const MIN_REQUEST_MICROS = 330;
 const PROBE_PAGES = 8;
 const MAX_PAGES = 64;
 const CONNECTIONS = 16;
-const WARM_UP_SECONDS = 3;
-const SECONDS = 4;
+const WARM_UP_SECONDS = 2;
+const SECONDS = 3;
 
 /** @returns microseconds of CPU per request of the realistic service, without the agent. */
 async function requestMicros(pages) {
