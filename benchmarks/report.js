@@ -17,7 +17,7 @@ const PRIMARY = ["node-24", "node-26"];
 /** In the order of the component table's rows. */
 const ALL = [...PRIMARY, "worst-24", "node-22", "node-20"];
 /** Parts that only `bench:full` has: hours, so they come from runs, and maybe from machines, of their own, a table each. */
-const FULL = ["full-24", "full-26", "blocks-24"];
+const FULL = ["full-24", "full-26", "scale-24", "blocks-24"];
 
 function read(names) {
   const files = names.map((name) => join(RESULTS, `${name}.json`)).filter(existsSync);
