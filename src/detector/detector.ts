@@ -7,6 +7,7 @@ import type { Observation } from "../model/observation";
 import { describeTransition, type GrowthOf, routeHasShown } from "./describe-transition";
 import { DetectorMemory, type DetectorOptions } from "./detector-memory";
 import { halfExposureMillis } from "./exposure";
+import { evaluateAll } from "./hypotheses";
 import { type Evaluation, Look } from "./hypothesis";
 import { nameBelow } from "./inlining";
 import { judgeLadder, type LadderReading, perHour } from "./ladder";
@@ -391,47 +392,6 @@ export class Detector {
 function speaksForItself(owner: OwnerState, poolHasFinding: boolean): boolean {
   const stands = [...owner.tracked.values()].some((site) => isStanding(site.verdict));
   return stands || (!poolHasFinding && [...owner.evaluations.values()].some(({ overThreshold }) => overThreshold));
-}
-
-/**
- * Functions of one call chain often have the very same evidence: that is one hypothesis, at the price of whichever appeared
- * first. Else a caller would cross its threshold before the function that it calls.
- */
-function evaluateAll(
-  owner: OwnerState,
-  look: Look,
-  tested: readonly (readonly [number, readonly StoredSample[]])[],
-): Map<number, Evaluation> {
-  const groups = new Map<string, { frames: number[]; order: number; samples: readonly StoredSample[] }>();
-  for (const [frame, samples] of tested) {
-    const fingerprint = fingerprintOf(samples);
-    const order = owner.siteOrder(frame);
-    const group = groups.get(fingerprint) ?? { frames: [], order, samples };
-    group.frames.push(frame);
-    group.order = Math.min(group.order, order);
-    groups.set(fingerprint, group);
-  }
-  const lowestOrders = new Map<string, number>();
-  const found = [...groups.values()].flatMap(({ frames, order, samples }) => {
-    const evidence = look.evidenceOf(samples);
-    if (evidence === null) return [];
-    // A caller may have samples of its own from before the start, which are no evidence.
-    const key = `${evidence.lnE}:${fingerprintOf(evidence.survivors)}`;
-    lowestOrders.set(key, Math.min(order, lowestOrders.get(key) ?? order));
-    return [{ frames, samples, evidence, key }];
-  });
-  const evaluations = new Map<number, Evaluation>();
-  for (const { frames, samples, evidence, key } of found) {
-    const evaluation = look.judge(evidence, samples, lowestOrders.get(key) ?? 0);
-    for (const frame of frames) evaluations.set(frame, evaluation);
-  }
-  return evaluations;
-}
-
-function fingerprintOf(samples: readonly StoredSample[]): string {
-  let sum = 0;
-  for (const sample of samples) sum += sample.id;
-  return `${samples.length}:${samples[0]?.id ?? 0}:${sum}`;
 }
 
 function mostSurvivorsFirst(owner: OwnerState): TrackedSite[] {

@@ -58,6 +58,25 @@ test("a declared route is named once for each method and for each path it is mou
   assert.deepEqual(namesOf(routes), ["GET /items/:id", "PUT /items/:id", "GET /v1/items/:id", "GET /v2/items/:id"]);
 });
 
+test("what a declared route is called is worked out once, on a mounted router too", () => {
+  for (const baseUrl of ["", "/v1"]) {
+    const names = new RouteNames(new RouteTable(50));
+    let reads = 0;
+    const declared = {
+      get path() {
+        reads++;
+        return "/items/:id";
+      },
+    };
+    const readsOfOne = () => {
+      const before = reads;
+      names.routeOf(expressRequest("GET", declared, baseUrl), FINISHED);
+      return reads - before;
+    };
+    assert.deepEqual([readsOfOne(), readsOfOne(), readsOfOne()], [2, 1, 1], "the last look is whether there is a path");
+  }
+});
+
 test("where a router is mounted on a parameter, each of its values has the same route, also the first ones", () => {
   const routes = new RouteTable(500);
   const names = new RouteNames(routes);
