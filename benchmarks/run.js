@@ -1,18 +1,16 @@
 /**
- * `npm run bench [-- --only NAME,...] [--services NAME,...] [--json FILE [--merge]] [--quick]
- * [--rounds N] [--utilisation RATIO]`: measures the agent's cost on this
- * machine and judges each budget by its interval. `npm run bench:full` adds peers, scale, one CPU and other services.
- * Exit code: 1 when a budget is not met, 2 when one is not shown, 0 otherwise, 3 when a measurement broke.
+ * `npm run bench` measures the agent's cost on this machine and judges each budget by its interval; `--help` tells how.
+ * `npm run bench:full` adds peers, scale, one CPU and other services.
  */
 "use strict";
 
 const { readFileSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
-const { parseArgs } = require("node:util");
 const { busyRatio, loadAverage, machineFacts } = require("./machine");
 const { checkSameMachine, mergeResults } = require("./merge");
 const { calibrate } = require("./overhead/calibration");
-const { NAMES, PARTS, SIZES } = require("./parts");
+const { USAGE, UsageError, readOptions } = require("./options");
+const { PARTS } = require("./parts");
 const { exitCodeOf, formatEstimate, withBusyMachine } = require("./verdicts");
 
 const EXIT_BROKEN = 3;
@@ -20,14 +18,6 @@ const EXIT_BROKEN = 3;
 function progress(text) {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
   else process.stderr.write(`${text}\n`);
-}
-
-function chosenParts({ only, full }) {
-  if (only === undefined) return NAMES.filter((name) => full || !PARTS[name].fullOnly);
-  const names = only.split(",");
-  const unknown = names.filter((name) => PARTS[name] === undefined);
-  if (unknown.length > 0) throw new Error(`--only knows ${NAMES.join(", ")}; not ${unknown.join(", ")}`);
-  return names;
 }
 
 function printRow(row) {
@@ -57,28 +47,11 @@ async function runPart(name, size, chosen, failures) {
 }
 
 async function main() {
-  const { values } = parseArgs({
-    options: {
-      only: { type: "string" },
-      json: { type: "string" },
-      /** FILE keeps the parts that are not measured now. */
-      merge: { type: "boolean", default: false },
-      full: { type: "boolean", default: false },
-      quick: { type: "boolean", default: false },
-      services: { type: "string" },
-      rounds: { type: "string" },
-      utilisation: { type: "string" },
-      /** Budgets, by id, that are known to be missed: judged and printed, but without a say in the exit code. */
-      known: { type: "string", default: "" },
-    },
-  });
-  const sized = values.full ? SIZES.full : values.quick ? SIZES.quick : SIZES.bench;
-  const size = {
-    ...sized,
-    ...(values.services === undefined ? {} : { variants: values.services.split(",") }),
-    ...(values.rounds === undefined ? {} : { rounds: Number(values.rounds) }),
-    ...(values.utilisation === undefined ? {} : { utilisation: Number(values.utilisation) }),
-  };
+  const { help, json, merge, known, parts: chosen, size } = readOptions(process.argv.slice(2));
+  if (help) {
+    console.log(USAGE);
+    return 0;
+  }
   const began = Date.now();
   const result = {
     schema: "leak-agent.bench/1",
@@ -90,8 +63,7 @@ async function main() {
     tables: {},
     failures: [],
   };
-  const chosen = chosenParts(values);
-  const before = values.merge && values.json !== undefined ? JSON.parse(readFileSync(values.json, "utf8")) : null;
+  const before = merge ? JSON.parse(readFileSync(json, "utf8")) : null;
   result.parts = chosen.join(",");
   if (before !== null) checkSameMachine(before, result);
   if (chosen.some((name) => PARTS[name].needsPages)) {
@@ -114,7 +86,7 @@ async function main() {
   result.loadAverageAfter = loadAverage();
   result.seconds = Math.round((Date.now() - began) / 1_000);
   const kept = before === null ? result : mergeResults(before, result);
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(kept, null, 1)}\n`);
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(kept, null, 1)}\n`);
   const { node, cpuModel, cores } = result.machine;
   if (result.service !== undefined) {
     const { pages, requestMicros, plainMicros } = result.service;
@@ -128,14 +100,13 @@ async function main() {
       `and ${percent(result.busyRatioAfter)} after, load average ${result.loadAverageBefore} and ` +
       `${result.loadAverageAfter}, ${result.seconds} s`,
   );
-  const known = new Set(values.known.split(","));
   return result.failures.length > 0 ? EXIT_BROKEN : exitCodeOf(result.budgets.filter(({ id }) => !known.has(id)));
 }
 
 main().then(
   (code) => process.exit(code),
   (error) => {
-    console.error(error);
+    console.error(error instanceof UsageError ? `${error.message}\n${USAGE}` : error);
     process.exit(EXIT_BROKEN);
   },
 );
