@@ -3,7 +3,7 @@
  * Everything is structured-cloneable; buffers are transferred where the port allows it.
  */
 import type { GovernorReading, WorkerUsage } from "./cost";
-import type { Route } from "./owner";
+import type { AnnouncedRoute } from "./owner";
 
 /** Words per entry in the packed `Float64Array`s below. */
 export const LEDGER_WORDS = 3;
@@ -63,7 +63,7 @@ export interface ProbeReport {
   readonly requests: Float64Array;
   /** Routes that got their index since the last report, in index order; `firstRouteIndex` is the first one's. */
   readonly firstRouteIndex: number;
-  readonly newRoutes: readonly Route[];
+  readonly newRoutes: readonly AnnouncedRoute[];
   /** Routes folded into another one (a path segment turned out to be a parameter): [from, to] pairs. */
   readonly routeAliases: readonly (readonly [number, number])[];
   readonly gc: GcReading;

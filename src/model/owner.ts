@@ -28,6 +28,22 @@ export interface Route {
   readonly template: string | null;
 }
 
+/** Where a route's name comes from; the higher, the more it is worth. */
+export type RouteSource = 0 | 1 | 2 | 3;
+/** The path of a request that was turned away: anybody may ask for anything. */
+export const FROM_REFUSED_PATH: RouteSource = 0;
+/** The path of a request that was answered. */
+export const FROM_PATH: RouteSource = 1;
+/** A declared route, and the path its router is mounted on, which may have parameters. */
+export const FROM_MOUNT: RouteSource = 2;
+/** The service's own words. */
+export const DECLARED: RouteSource = 3;
+
+/** As a thread tells of it. */
+export interface AnnouncedRoute extends Route {
+  readonly source: RouteSource;
+}
+
 /** Route index 0 is always this one: more routes than the table holds, or more values than a segment may take. */
 export const OTHER_ROUTE: Route = { name: "(other)", method: null, template: null };
 

@@ -2,6 +2,7 @@
  * Runs on the service's main thread and its worker threads. Owns the templates of paths that no framework has named:
  * which segments are parameters. Must stay bounded, and must never let a raw URL out.
  */
+import type { RouteSource } from "../model/owner";
 import { OTHER_ROUTE_INDEX, type RouteTable } from "./route-table";
 
 const PARAMETER = ":id";
@@ -34,10 +35,12 @@ export class PathTemplates {
   /**
    * @param maxLiterals a segment position with more distinct values than this becomes a parameter; the routes that were
    *   issued for it are folded into the parameter's.
+   * @param source what is said of the names; the names of another source are never folded.
    */
   constructor(
     private readonly routes: RouteTable,
     private readonly maxLiterals: number,
+    private readonly source: RouteSource,
   ) {}
 
   /**
@@ -91,7 +94,7 @@ export class PathTemplates {
     if (known !== undefined) return known;
     if (!mayLearn) return OTHER_ROUTE_INDEX;
     const template = `${node.template}${suffix}` || "/";
-    const index = this.routes.indexOf(`${method} ${template}`, method, template);
+    const index = this.routes.indexOf(`${method} ${template}`, method, template, this.source);
     if (index !== OTHER_ROUTE_INDEX) node.routes.set(key, index);
     return index;
   }

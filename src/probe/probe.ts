@@ -3,12 +3,14 @@
  * preload on, dormant until the process is a service, then one timer that closes windows, captures and reports.
  * Must never throw into the service nor keep it alive.
  */
+import { writeSync } from "node:fs";
 import * as workerThreads from "node:worker_threads";
 import { getEnvironmentData, isMainThread, setEnvironmentData, threadId, type Worker } from "node:worker_threads";
 import { type Configuration, exportedSignals, nodeArguments, type Settings } from "../config";
 import type { ErrorCode } from "../errors";
 import type { GovernorReading } from "../model/cost";
 import type { ProbeHello, ProbeMessage, ProbeNotice, WorkerRequest } from "../model/messages";
+import { DECLARED } from "../model/owner";
 import { loadNative, type NativeAddon } from "../native";
 import { AgentWorker, RemoteWorker, type ReportSink, type SinkListener } from "./agent-worker";
 import { NoLabels } from "./boundaries";
@@ -33,6 +35,7 @@ import { TaskTable } from "./task-table";
 import { ThreadMessages } from "./thread-messages";
 import { Upgrades } from "./upgrades";
 
+const STDERR = 2;
 const DORMANT_POLL_MILLIS = 500;
 /** A process that does not listen counts as a service after this time. */
 const DORMANT_MILLIS = 30_000;
@@ -120,7 +123,7 @@ export class Probe {
    */
   withRoute<R>(name: string, fn: () => R): R {
     this.#switchLabelsOn();
-    const routeIndex = this.#attribution.routes.indexOf(name, null, name);
+    const routeIndex = this.#attribution.routes.indexOf(name, null, name, DECLARED);
     const current = currentRecord();
     if (current !== null && current.endOrdinal === STILL_OPEN && current.routeIndex === OTHER_ROUTE_INDEX) {
       current.routeIndex = routeIndex;
@@ -274,16 +277,28 @@ export class Probe {
   }
 
   #openSink(): void {
+    // These run as event handlers of the service's own threads.
+    const guarded =
+      <A extends unknown[]>(handle: (...args: A) => void) =>
+      (...args: A): void => {
+        try {
+          handle(...args);
+        } catch {
+          this.#errors.count++;
+        }
+      };
     const listener: SinkListener = {
-      started: () => {
+      started: guarded(() => {
         this.#attribution.routes.tellAgain();
         this.#engine?.resendNames();
         // The sink itself is not known yet when its constructor calls this.
         queueMicrotask(() => this.#sayHello());
-      },
-      requested: (request) => this.#requested(request),
-      died: (reason) =>
+      }),
+      requested: guarded((request: WorkerRequest) => this.#requested(request)),
+      died: guarded((reason: string) =>
         this.#notify("warn", "ERR_LEAK_AGENT_WORKER", `the agent's worker died and starts again: ${reason}`),
+      ),
+      gaveUp: guarded((reason: string) => this.#giveUp(reason)),
     };
     if (isMainThread) {
       this.#sink = new AgentWorker(
@@ -318,6 +333,17 @@ export class Probe {
         this.#errors.count++; // The process leaves all the same.
       }
     });
+  }
+
+  /** The worker writes the log: without one, a single line of the probe's own has to do. */
+  #giveUp(reason: string): void {
+    this.#sampling?.setEnabled(false);
+    if (this.#settings.log === "off") return;
+    writeSync(
+      STDERR,
+      `leak-agent: ERR_LEAK_AGENT_WORKER: the agent's worker cannot start here, so nothing is profiled in this life: ${reason}. ` +
+        "The service is not affected; LEAK_AGENT_ENABLED=0 switches the agent off\n",
+    );
   }
 
   #sayHello(): void {

@@ -1,18 +1,22 @@
 /**
  * Runs on the service's main thread and its worker threads. Owns the route names, their indexes, and how many requests
- * each finished in the present window. Must stay flat: names up to a cap, counts in typed arrays.
+ * each finished in the present window. Must stay flat: names up to a cap, counts in typed arrays. One name has an index for
+ * each source: a path that turns out to be an instance of `/:id` must not take a declared route of the same name with it.
  */
-import { OTHER_ROUTE, type Route } from "../model/owner";
+import { type AnnouncedRoute, DECLARED, OTHER_ROUTE, type RouteSource } from "../model/owner";
 import type { RowQueue } from "./row-queue";
 
 /** The index of OTHER_ROUTE, which needs no announcement. */
 export const OTHER_ROUTE_INDEX = 0;
 /** Folded routes keep their index, so more indexes are given out than names are kept; this many times more. */
 const INDEXES_PER_NAME = 4;
+const SOURCES = DECLARED + 1;
 
 export class RouteTable {
-  readonly #indexes = new Map<string, number>();
-  readonly #routes: Route[] = [OTHER_ROUTE];
+  /** By source, then name. */
+  readonly #indexes = Array.from({ length: SOURCES }, () => new Map<string, number>());
+  #nameCount = 0;
+  readonly #routes: AnnouncedRoute[] = [{ ...OTHER_ROUTE, source: DECLARED }];
   readonly #aliases: (readonly [number, number])[] = [];
   readonly #counts: Uint32Array;
   /** Indexes with a count in this window. */
@@ -27,8 +31,8 @@ export class RouteTable {
   }
 
   /** @returns the index of a route, OTHER_ROUTE_INDEX when the table is full. */
-  indexOf(name: string, method: string | null, template: string | null): number {
-    return this.#indexes.get(name) ?? this.#add(name, method, template);
+  indexOf(name: string, method: string | null, template: string | null, source: RouteSource): number {
+    return this.#indexes[source]?.get(name) ?? this.#add({ name, method, template, source });
   }
 
   templateAt(index: number): string | null {
@@ -39,8 +43,8 @@ export class RouteTable {
   fold(from: number, name: string, method: string | null, template: string | null): number {
     const route = this.#routes[from];
     if (from === OTHER_ROUTE_INDEX || route === undefined || route.name === name) return from;
-    this.#indexes.delete(route.name);
-    const to = this.indexOf(name, method, template);
+    if (this.#indexes[route.source]?.delete(route.name) === true) this.#nameCount--;
+    const to = this.indexOf(name, method, template, route.source);
     this.#aliases.push([from, to]);
     return to;
   }
@@ -66,7 +70,7 @@ export class RouteTable {
   }
 
   /** What the worker has not been told. */
-  takeNews(): { firstRouteIndex: number; newRoutes: Route[]; routeAliases: (readonly [number, number])[] } {
+  takeNews(): { firstRouteIndex: number; newRoutes: AnnouncedRoute[]; routeAliases: (readonly [number, number])[] } {
     const news = {
       firstRouteIndex: this.#sentRoutes,
       newRoutes: this.#routes.slice(this.#sentRoutes),
@@ -83,11 +87,12 @@ export class RouteTable {
     this.#sentAliases = 0;
   }
 
-  #add(name: string, method: string | null, template: string | null): number {
+  #add(route: AnnouncedRoute): number {
     const index = this.#routes.length;
-    if (this.#indexes.size >= this.maxRoutes || index >= this.#counts.length) return OTHER_ROUTE_INDEX;
-    this.#routes.push({ name, method, template });
-    this.#indexes.set(name, index);
+    if (this.#nameCount >= this.maxRoutes || index >= this.#counts.length) return OTHER_ROUTE_INDEX;
+    this.#routes.push(route);
+    this.#indexes[route.source]?.set(route.name, index);
+    this.#nameCount++;
     return index;
   }
 }

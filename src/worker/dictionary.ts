@@ -3,7 +3,7 @@
  * Bounded: beyond a cap everything new is the entry named (other), and counted.
  */
 import type { Frame, Observation } from "../model/observation";
-import { OTHER_ROUTE, type Route } from "../model/owner";
+import { FROM_MOUNT, FROM_PATH, FROM_REFUSED_PATH, OTHER_ROUTE, type Route, type RouteSource } from "../model/owner";
 
 /** Only what matured samples stand on is numbered; a service has a few thousand of these. */
 const MAX_FRAMES = 30_000;
@@ -14,7 +14,10 @@ const OTHER_FRAME: Frame = { function: "(other)", file: "", line: 0, column: 0 }
 
 export class Dictionary {
   private readonly routes: Route[] = [];
+  /** The newest of a name: one that a service declares after its path was folded is a route of its own. */
   private readonly routeByName = new Map<string, number>();
+  /** The best that each route's name came from. */
+  private readonly sources: RouteSource[] = [];
   private readonly aliases = new Map<number, number>();
   private readonly frames: Frame[] = [];
   private readonly frameByKey = new Map<string, number>();
@@ -31,14 +34,21 @@ export class Dictionary {
     this.routeIndex(OTHER_ROUTE);
   }
 
-  routeIndex(route: Route): number {
+  routeIndex(route: Route, source: RouteSource = FROM_PATH): number {
     const known = this.routeByName.get(route.name);
-    if (known !== undefined) return this.canonicalRoute(known);
+    if (known !== undefined) {
+      const isBetter = source > (this.sources[known] ?? source);
+      if (!isBetter || !this.aliases.has(known)) {
+        if (isBetter) this.sources[known] = source;
+        return this.canonicalRoute(known);
+      }
+    }
     if (this.routes.length >= MAX_ROUTES) {
       this.overflowCount++;
       return 0;
     }
     this.routeByName.set(route.name, this.routes.length);
+    this.sources[this.routes.length] = source;
     return this.routes.push({ name: route.name, method: route.method, template: route.template }) - 1;
   }
 
@@ -57,10 +67,10 @@ export class Dictionary {
     return this.routes[index]?.name ?? null;
   }
 
-  /** From now on `from` counts for `to`. */
-  foldRoute(from: number, to: number): void {
+  /** From now on `from` counts for `to`, unless its name has come from a better source than the one that folds it. */
+  foldRoute(from: number, to: number, source: RouteSource = FROM_PATH): void {
     const target = this.canonicalRoute(to);
-    if (from === target || this.aliases.has(from)) return;
+    if (from === target || this.aliases.has(from) || (this.sources[from] ?? source) > source) return;
     this.aliases.set(from, target);
     this.newAliases.push([from, target]);
   }
@@ -128,11 +138,16 @@ export class Dictionary {
     for (const route of observation.newRoutes ?? []) {
       if (this.routes.length === 1 && route.name === OTHER_ROUTE.name) continue;
       this.routeByName.set(route.name, this.routes.length);
+      this.sources[this.routes.length] = FROM_REFUSED_PATH;
       this.routes.push(route);
     }
     for (const frame of observation.newFrames ?? []) this.frameIndex(frame);
     for (const stack of observation.newStacks ?? []) this.stackIndex(stack);
-    for (const [from, to] of observation.routeAliases ?? []) this.aliases.set(from, to);
+    for (const [from, to] of observation.routeAliases ?? []) {
+      this.aliases.set(from, to);
+      // Whatever had it folded says so again; only a declaration stands against that.
+      this.sources[from] = FROM_MOUNT;
+    }
     this.takeNews();
   }
 }

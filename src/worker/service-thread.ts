@@ -4,6 +4,7 @@
  */
 import type { ProbeHello, ProbeReport } from "../model/messages";
 import { REQUEST_WORDS, splitForeignRoute } from "../model/messages";
+import { FROM_PATH, type RouteSource } from "../model/owner";
 import type { Dictionary } from "./dictionary";
 import { LiveSamples, type ResumedSamples, type ThreadRoutes } from "./live-samples";
 
@@ -19,6 +20,8 @@ export class ServiceThread implements ThreadRoutes {
   lastReport: ProbeReport | null = null;
   /** Thread's route index -> process-wide index. The first is OTHER_ROUTE, which is never announced. */
   private readonly routes: number[] = [0];
+  /** Of the same indexes. */
+  private readonly sources: RouteSource[] = [];
 
   constructor(
     readonly thread: number,
@@ -63,12 +66,15 @@ export class ServiceThread implements ThreadRoutes {
 
   absorbRoutes(report: ProbeReport): void {
     report.newRoutes.forEach((route, offset) => {
-      this.routes[report.firstRouteIndex + offset] = this.dictionary.routeIndex(route);
+      const index = report.firstRouteIndex + offset;
+      this.routes[index] = this.dictionary.routeIndex(route, route.source);
+      this.sources[index] = route.source;
     });
     for (const [from, to] of report.routeAliases) {
       const source = this.processIndex(from);
       const target = this.processIndex(to);
-      if (source !== null && target !== null && source !== target) this.dictionary.foldRoute(source, target);
+      if (source !== null && target !== null && source !== target)
+        this.dictionary.foldRoute(source, target, this.sources[from] ?? FROM_PATH);
     }
   }
 

@@ -15,7 +15,9 @@ const starts = {
   async express(name) {
     const express = await load(name);
     const app = express();
+    app.use((request, response, next) => (request.headers.refuse ? response.status(401).end() : next()));
     const shop = express.Router();
+    shop.get("/broken/:id", (_request, _response, next) => next(new Error("broken")));
     shop.get("/", (_request, response) => response.send("shop"));
     shop.get("/items/:item/parts/:part", async (_request, response) => {
       await null;
@@ -24,6 +26,8 @@ const starts = {
     app.use("/shop", shop);
     app.get("/users/:id", (_request, response) => response.send("user"));
     app.get("/slow/:id", never);
+    // Express tells an error handler from others by its four parameters.
+    app.use((_error, _request, response, _next) => response.status(500).end());
     return new Promise((resolve) => {
       const server = app.listen(0, "127.0.0.1", () => resolve(server.address().port));
     });
@@ -66,9 +70,9 @@ const starts = {
   },
 };
 
-function ask(port, path, { method = "GET", leaveEarly = false } = {}) {
+function ask(port, path, { method = "GET", leaveEarly = false, headers = {} } = {}) {
   return new Promise((resolve) => {
-    const request = http.request({ port, path, method, agent: false }, (response) =>
+    const request = http.request({ port, path, method, headers, agent: false }, (response) =>
       response.resume().on("end", resolve),
     );
     request.on("error", resolve).end();
@@ -82,5 +86,10 @@ for (const path of ["/users/42", "/users/bob?secret=1", "/shop", "/shop/items/a/
   await ask(port, path);
 await ask(port, "/users/42", { method: "HEAD" });
 await ask(port, "/slow/1", { leaveEarly: true });
+if (name.startsWith("express")) {
+  await ask(port, "/shop/broken/1");
+  for (const path of ["/users/alice", "/shop/items/a/parts/c", "/shop/nobody", "/shop/nobody"])
+    await ask(port, path, { headers: { refuse: "1" } });
+}
 console.log("asked");
 process.stdin.on("end", () => process.exit(0)).resume();

@@ -145,11 +145,126 @@ test("where each request brings a route object of its own, not every one is mark
 });
 
 test("a route that found the table full is asked for again", () => {
-  const routes = new RouteTable(1);
+  const routes = new RouteTable(30);
   const names = new RouteNames(routes);
   const late = { path: "/late" };
-  const early = names.routeOf({ method: "GET", url: "/early/7" }, FINISHED);
+  const ask = (url) => names.routeOf({ method: "GET", url }, FINISHED);
+  for (let i = 0; i < 30; i++) ask(`/${"x".repeat(i + 1)}`);
   assert.equal(names.routeOf(expressRequest("GET", late), FINISHED), OTHER_ROUTE_INDEX);
-  routes.fold(early, "GET /late", "GET", "/late");
-  assert.equal(names.routeOf(expressRequest("GET", late), FINISHED), 2);
+  ask("/one-too-many"); // 30 names become one.
+  assert.notEqual(names.routeOf(expressRequest("GET", late), FINISHED), OTHER_ROUTE_INDEX);
+});
+
+/** What Express leaves on a request that met no route. */
+function unroutedRequest(method, url) {
+  return { method, url, originalUrl: url, baseUrl: "" };
+}
+
+const REFUSED = { ...FINISHED, statusCode: 401 };
+
+/** A service whose routes were met, and the names of what it is asked then. */
+function shop() {
+  const routes = new RouteTable(500);
+  const names = new RouteNames(routes);
+  const told = ["(other)"];
+  const nameAt = (index) => {
+    told.push(...namesOf(routes));
+    return told[index];
+  };
+  const met = (method, declared, baseUrl = "", url = declared.path) =>
+    nameAt(names.routeOf({ ...expressRequest(method, declared, baseUrl), url }, FINISHED));
+  const unrouted = (method, url, response = REFUSED) => nameAt(names.routeOf(unroutedRequest(method, url), response));
+  const plain = (url, response = FINISHED) => nameAt(names.routeOf({ method: "GET", url }, response));
+  return { routes, names, met, unrouted, plain };
+}
+
+test("paths that turn out to be parameters do not take declared routes of the same name with them", () => {
+  const { routes, names, unrouted } = shop();
+  const before = { path: "/orders" };
+  const after = { path: "/carts" };
+  const indexOf = (declared) => names.routeOf(expressRequest("GET", declared), FINISHED);
+  unrouted("GET", "/orders", FINISHED);
+  unrouted("GET", "/carts", FINISHED);
+  const index = indexOf(before);
+  for (let i = 0; i < 40; i++) unrouted("GET", `/${"p".repeat(i + 1)}`, FINISHED);
+  assert.equal(indexOf(before), index);
+  routes.tellAgain();
+  const { newRoutes, firstRouteIndex, routeAliases } = routes.takeNews();
+  const late = indexOf(after);
+  const aliases = new Map(routeAliases);
+  assert.ok(aliases.size >= 30, "the paths were folded");
+  assert.deepEqual([aliases.has(index), aliases.has(late)], [false, false]);
+  assert.equal(newRoutes[index - firstRouteIndex].name, "GET /orders");
+  assert.equal(routes.templateAt(late), "/carts");
+});
+
+test("a scan of a service that refuses everything leaves a plain server's routes as they are", () => {
+  const { plain } = shop();
+  assert.equal(plain("/orders"), "GET /orders");
+  for (let i = 0; i < 100; i++)
+    plain(`/${"scan".repeat(1 + (i % 9))}-${String.fromCharCode(97 + (i % 26))}/x`, REFUSED);
+  assert.equal(plain("/orders"), "GET /orders");
+  assert.equal(plain("/orders", REFUSED), "GET /orders", "what is known is used");
+  assert.equal(plain("/carts"), "GET /carts");
+  assert.equal(plain("/anything-at-all", REFUSED), "GET /:id", "of what is refused, much is one route");
+});
+
+test("what is sent away in front of Express's routes, and preflights, leave its plain paths as they are", () => {
+  for (const [method, statusCode] of [
+    ["GET", 302],
+    ["OPTIONS", 204],
+  ]) {
+    const { unrouted } = shop();
+    for (let i = 0; i < 40; i++) unrouted(method, `/${"p".repeat(i + 1)}`, { ...FINISHED, statusCode });
+    assert.equal(unrouted("GET", "/static", FINISHED), "GET /static", `after ${statusCode}`);
+  }
+});
+
+test("a plain route that was refused once is not folded with what is refused", () => {
+  const { routes, names, plain } = shop();
+  plain("/carts", REFUSED);
+  plain("/carts");
+  const index = names.routeOf({ method: "GET", url: "/carts" }, FINISHED);
+  for (let i = 0; i < 40; i++) plain(`/${"p".repeat(i + 1)}`, REFUSED);
+  routes.tellAgain();
+  const aliases = new Map(routes.takeNews().routeAliases);
+  assert.ok(aliases.size > 0);
+  assert.equal(aliases.has(index), false);
+});
+
+test("what middleware answers in front of a declared route has that route's name", () => {
+  const { met, unrouted } = shop();
+  met("GET", { path: "/users/:name" });
+  met("GET", { path: "/users/me" });
+  met("GET", { path: "/users/:name/posts" });
+  met("GET", { path: "/:item/parts" }, "/shop/v1");
+  assert.equal(unrouted("GET", "/users/alice?token=1"), "GET /users/:name");
+  assert.equal(unrouted("GET", "/users/me", { ...FINISHED, statusCode: 302 }), "GET /users/me");
+  assert.equal(unrouted("GET", "/users/me/posts"), "GET /users/:name/posts");
+  assert.equal(unrouted("GET", "/shop/v1/lamp/parts/"), "GET /shop/v1/:item/parts");
+  assert.equal(unrouted("OPTIONS", "/users/alice"), "OPTIONS /users/:name");
+  assert.equal(unrouted("OPTIONS", "/shop/v1/lamp/parts"), "OPTIONS /shop/v1/:item/parts");
+  assert.equal(unrouted("GET", "/users/bob", FINISHED), "GET /users/:name", "a cache in front");
+  assert.equal(unrouted("GET", "/users/alice", { ...FINISHED, statusCode: 404 }), "(other)");
+  assert.equal(unrouted("DELETE", "/users/me"), "DELETE /users/me", "no declared route: its path");
+});
+
+test("an error that has left its router is the route's, whose mount path Express has taken back", () => {
+  for (const isFirst of [true, false]) {
+    const { met } = shop();
+    const declared = { path: "/:id" };
+    const inside = () => met("GET", declared, "/users", "/42");
+    if (!isFirst) assert.equal(inside(), "GET /users/:id");
+    assert.equal(met("GET", declared, "", "/users/42?full=1"), "GET /users/:id");
+    assert.equal(inside(), "GET /users/:id");
+    assert.equal(met("POST", { path: "/" }, "", "/orders"), "POST /orders");
+    assert.equal(met("GET", { path: "/parts/:id" }, "/api", "/items/7/parts/8"), "GET /api/items/:id/parts/:id");
+  }
+});
+
+test("a path that is not declared word by word says nothing of where its router is mounted", () => {
+  const { met } = shop();
+  assert.equal(met("GET", { path: "/files/*" }, "", "/files/a/b/c"), "GET /files/*");
+  assert.equal(met("GET", { path: /^\/x/ }, "", "/x/y/z"), "GET /^\\/x/");
+  assert.equal(met("GET", { path: "/users/:id" }, "", "/users/1/"), "GET /users/:id");
 });

@@ -2,12 +2,13 @@
 const assert = require("node:assert/strict");
 const { test } = require("node:test");
 const { isParameter, PathTemplates } = require("../../../dist/probe/path-template");
+const { FROM_PATH } = require("../../../dist/model/owner");
 const { OTHER_ROUTE_INDEX, RouteTable } = require("../../../dist/probe/route-table");
 const { RowQueue } = require("../../../dist/probe/row-queue");
 
 function make({ maxLiterals = 30, maxRoutes = 1_000 } = {}) {
   const table = new RouteTable(maxRoutes);
-  const templates = new PathTemplates(table, maxLiterals);
+  const templates = new PathTemplates(table, maxLiterals, FROM_PATH);
   const routes = [{ name: "(other)" }];
   const aliases = new Map();
   const sync = () => {
@@ -146,8 +147,8 @@ test("a full table answers with (other)", () => {
 test("requests are counted per window, and a restarted worker is told every route again", () => {
   const table = new RouteTable(10);
   const rows = new RowQueue(10);
-  const a = table.indexOf("GET /a", "GET", "/a");
-  const b = table.indexOf("GET /b", "GET", "/b");
+  const a = table.indexOf("GET /a", "GET", "/a", FROM_PATH);
+  const b = table.indexOf("GET /b", "GET", "/b", FROM_PATH);
   for (const index of [a, b, a]) table.countRequest(index);
   assert.equal(table.closeWindow(1_000, rows), 3);
   assert.equal(table.closeWindow(2_000, rows), 0);

@@ -1,6 +1,7 @@
 "use strict";
 const assert = require("node:assert/strict");
 const { describe, it } = require("node:test");
+const { DECLARED, FROM_MOUNT, FROM_PATH, FROM_REFUSED_PATH } = require("../../../dist/model/owner.js");
 const { Dictionary } = require("../../../dist/worker/dictionary.js");
 
 const route = (name) => ({ name, method: "GET", template: name });
@@ -30,6 +31,39 @@ describe("the dictionary", () => {
       [1, 2],
       [2, 3],
     ]);
+  });
+
+  it("does not fold what has its name from a better source, whoever came first", () => {
+    const dictionary = new Dictionary();
+    const index = (name, source) => dictionary.routeIndex(route(name), source);
+    const target = index("GET /:id", FROM_PATH);
+    const declaredLater = index("GET /a", FROM_PATH);
+    assert.equal(index("GET /a", DECLARED), declaredLater);
+    const declaredFirst = index("GET /b", DECLARED);
+    assert.equal(index("GET /b", FROM_PATH), declaredFirst);
+    const mounted = index("GET /c", FROM_MOUNT);
+    for (const from of [declaredLater, declaredFirst, mounted]) dictionary.foldRoute(from, target, FROM_PATH);
+    assert.deepEqual(dictionary.snapshot().routeAliases, undefined);
+    dictionary.foldRoute(mounted, target, FROM_MOUNT);
+    assert.equal(index("GET /c", FROM_MOUNT), target);
+  });
+
+  it("has a route of its own for what is declared after its path was folded, also after a restart", () => {
+    const before = new Dictionary();
+    const target = before.routeIndex(route("GET /:id"), FROM_PATH);
+    const path = before.routeIndex(route("GET /a"), FROM_PATH);
+    before.foldRoute(path, target, FROM_PATH);
+    const restored = new Dictionary();
+    restored.restore(JSON.parse(JSON.stringify(before.takeNews())));
+    for (const dictionary of [before, restored]) {
+      assert.equal(dictionary.routeIndex(route("GET /a"), FROM_REFUSED_PATH), target);
+      assert.equal(dictionary.routeIndex(route("GET /a"), FROM_PATH), target);
+      const declared = dictionary.routeIndex(route("GET /a"), DECLARED);
+      assert.equal(dictionary.canonicalRoute(declared), declared);
+      assert.equal(dictionary.routeName(declared), "GET /a");
+      assert.equal(dictionary.routeIndex(route("GET /a"), DECLARED), declared);
+      assert.equal(dictionary.canonicalRoute(path), target);
+    }
   });
 
   it("keeps equal frames and stacks once", () => {
