@@ -233,13 +233,14 @@ function resourceAttributes(env: NodeJS.ProcessEnv, problems: string[]): Map<str
   const attributes = new Map<string, string>();
   const text = nonEmpty(env["OTEL_RESOURCE_ATTRIBUTES"]);
   if (text === undefined) return attributes;
-  for (const pair of text.split(",")) {
+  const pairs = text.split(",").filter((pair) => pair.trim() !== "");
+  if (pairs.some((pair) => pair.indexOf("=") <= 0))
+    problems.push("OTEL_RESOURCE_ATTRIBUTES has an entry without a value: write key=value,key=value");
+  for (const pair of pairs) {
     const at = pair.indexOf("=");
-    if (at <= 0) {
-      problems.push("OTEL_RESOURCE_ATTRIBUTES has an entry without a value: write key=value,key=value");
-      continue;
-    }
-    attributes.set(pair.slice(0, at).trim(), percentDecoded(pair.slice(at + 1).trim()));
+    const value = percentDecoded(pair.slice(at + 1).trim());
+    // `service.name=` is what a template with an unset variable leaves: nothing is said.
+    if (at > 0 && value !== "") attributes.set(pair.slice(0, at).trim(), value);
   }
   return attributes;
 }

@@ -20,6 +20,8 @@ const FIRST_RESTART_MILLIS = 1_000;
 const LAST_RESTART_MILLIS = 60_000;
 /** A worker that lived this long starts again without a penalty for earlier deaths. */
 const HEALTHY_MILLIS = 300_000;
+/** Deaths in a row before a first report was handled, until no further one is started: about three minutes. */
+const MAX_STILLBIRTHS = 8;
 const MAX_WORKER_HEAP_MB = 256;
 /** Measured: 2 instead of 16 takes 10-18 MB off the worker's heap at no more CPU (Node 24, 2,000-20,000 live samples). */
 const MAX_WORKER_YOUNG_MB = 2;
@@ -44,6 +46,8 @@ export interface SinkListener {
   started(restartCount: number): void;
   requested(request: WorkerRequest): void;
   died(reason: string): void;
+  /** No worker can be started here, and none will be. */
+  gaveUp(reason: string): void;
 }
 
 /** Every buffer of a report that can change hands without a copy. */
@@ -58,6 +62,7 @@ export class AgentWorker implements ReportSink {
   #worker: Worker | null = null;
   #waitingCount = 0;
   #restartCount = 0;
+  #stillbirths = 0;
   #backoffMillis = FIRST_RESTART_MILLIS;
   #isClosed = false;
   readonly #exitWords = new Int32Array(new SharedArrayBuffer(EXIT_WORDS * Int32Array.BYTES_PER_ELEMENT));
@@ -142,13 +147,21 @@ export class AgentWorker implements ReportSink {
   }
 
   #received(request: WorkerRequest): void {
-    if (request.type === "ready") this.#waitingCount = Math.max(0, this.#waitingCount - 1);
+    if (request.type === "ready") {
+      this.#waitingCount = Math.max(0, this.#waitingCount - 1);
+      this.#stillbirths = 0;
+    }
     this.listener.requested(request);
   }
 
   #exited(reason: string, startedMillis: number): void {
     this.#worker = null;
     if (this.#isClosed) return;
+    if (++this.#stillbirths >= MAX_STILLBIRTHS) {
+      this.#isClosed = true;
+      this.listener.gaveUp(reason);
+      return;
+    }
     this.listener.died(reason);
     if (Date.now() - startedMillis > HEALTHY_MILLIS) this.#backoffMillis = FIRST_RESTART_MILLIS;
     this.#restartCount++;

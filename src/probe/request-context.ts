@@ -11,6 +11,9 @@ const RECORD_KEY = Symbol.for("leak-agent request record");
 /** @opentelemetry/api, src/internal/global-utils.ts. */
 const API_GLOBAL = Symbol.for("opentelemetry.js.api.1");
 
+/** A copy of the API that the app has loaded. */
+const API_COPY = /[\\/]@opentelemetry[\\/]api[\\/]build[\\/]src[\\/]index\.js$/;
+
 interface ApiGlobal {
   readonly version?: string;
   context?: ContextManager;
@@ -124,20 +127,26 @@ export function appContext(): Context | null {
 
 /**
  * Makes `@opentelemetry/api` contexts follow asynchronous calls where the app has no context manager of its own.
- * Leaves the app's alone, and an API of another version too, since that would answer with an error to the app's log.
+ * Leaves the app's alone. The first who registers anything decides for all which version of the API may register after it:
+ * that is not for us to do, unless each copy the app has loaded is of our version, so that its SDK can start later.
  * What `setGlobalContextManager` does, without loading the API: all copies of it in a process meet in this one object.
  * @returns true when ours was registered.
  */
 export function registerContextManager(): boolean {
   const holder = globalThis as Record<symbol, ApiGlobal | undefined>;
   if (holder[API_GLOBAL]?.context !== undefined) return false;
-  const versionFile = join(dirname(require.resolve("@opentelemetry/api")), "version");
-  const version = (require(versionFile) as { VERSION: string }).VERSION;
-  const global = holder[API_GLOBAL] ?? { version };
-  if (global.version !== version) return false;
+  const version = apiVersion(require.resolve("@opentelemetry/api"));
+  const copies = Object.keys(require.cache).filter((file) => API_COPY.test(file));
+  const isShared = copies.length > 0 && copies.every((file) => apiVersion(file) === version);
+  const global = holder[API_GLOBAL] ?? (isShared ? { version } : null);
+  if (global === null || global.version !== version) return false;
   global.context = new StorageContextManager();
   holder[API_GLOBAL] = global;
   return true;
+}
+
+function apiVersion(indexFile: string): string {
+  return (require(join(dirname(indexFile), "version")) as { VERSION: string }).VERSION;
 }
 
 /** OpenTelemetry's context manager over the same storage, so that one look-up finds both. */

@@ -37,7 +37,10 @@ workerThreads.Worker = class extends Worker {
   }
 };
 const { AgentWorker } = require(join(DIST, "probe", "agent-worker"));
-const sink = new AgentWorker({}, { started: () => {}, requested: () => setTimeout(end, delay()), died: () => {} });
+const sink = new AgentWorker(
+  {},
+  { started: () => {}, requested: () => setTimeout(end, delay()), died: () => {}, gaveUp: () => {} },
+);
 const keepsAlive = setInterval(() => {}, 1_000);
 
 function delay() {

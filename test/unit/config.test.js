@@ -59,6 +59,11 @@ test("the service's name comes from OTEL_SERVICE_NAME, then the resource, then p
     const name = (env) => readConfiguration(env, script).settings.serviceName;
     assert.equal(name({}), "@shop/api");
     assert.equal(name({ OTEL_RESOURCE_ATTRIBUTES: "a=b,service.name=from%20resource" }), "from resource");
+    const unset = { OTEL_RESOURCE_ATTRIBUTES: "service.name=,service.version= ,team=shop," };
+    assert.equal(name(unset), name({}));
+    assert.deepEqual(readConfiguration(unset, null).settings.resourceAttributes, { team: "shop" });
+    assert.deepEqual(readConfiguration(unset, null).problems, []);
+    assert.equal(readConfiguration({ OTEL_RESOURCE_ATTRIBUTES: "a,b,c=d" }, null).problems.length, 1, "told once");
     assert.equal(name({ OTEL_SERVICE_NAME: "named", OTEL_RESOURCE_ATTRIBUTES: "service.name=r" }), "named");
     assert.equal(readConfiguration({}, script).settings.serviceVersion, "2.1.0");
     assert.match(readConfiguration({}, script).settings.directory, /[/\\]shop-api$/);

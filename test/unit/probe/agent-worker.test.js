@@ -3,11 +3,11 @@ const assert = require("node:assert/strict");
 const { test } = require("node:test");
 const { BroadcastChannel } = require("node:worker_threads");
 const { PROBE_CHANNEL, WORD_WAITING_REPORTS } = require("../../../dist/model/messages");
-const { RemoteWorker } = require("../../../dist/probe/agent-worker");
+const { AgentWorker, RemoteWorker } = require("../../../dist/probe/agent-worker");
 const { SharedWords } = require("../../../dist/probe/shared-words");
 const { hello, report } = require("../worker/probe-messages");
 
-const LISTENER = { started: () => {}, requested: () => {}, died: () => {} };
+const LISTENER = { started: () => {}, requested: () => {}, died: () => {}, gaveUp: () => {} };
 
 test("a worker thread sends no more than 32 reports that nobody has handled", (context) => {
   const receiver = new BroadcastChannel(PROBE_CHANNEL);
@@ -35,4 +35,43 @@ test("what the main thread's governor asks of captures reaches all threads", () 
   assert.equal(words.areCapturesOff, false);
   words.areCapturesOff = true;
   assert.equal(words.areCapturesOff, true);
+});
+
+/** Starts workers that cannot start, for they have no settings; each wait for the next one is over at once. */
+async function untilGivenUp(context) {
+  const keepsAlive = setInterval(() => {}, 1_000); // The agent's worker does not.
+  context.after(() => clearInterval(keepsAlive));
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const told = { started: 0, died: 0 };
+  const started = () => {
+    told.started++;
+  };
+  const reason = await new Promise((gaveUp) => {
+    const died = () => {
+      told.died++;
+      setImmediate(() => context.mock.timers.tick(60_000));
+    };
+    told.sink = new AgentWorker({}, { started, requested: () => {}, died, gaveUp });
+  });
+  return { ...told, reason, startedNow: () => told.started };
+}
+
+test("a worker that dies again and again before its first report is given up, with the reason", async (context) => {
+  const { started, died, reason, sink, startedNow } = await untilGivenUp(context);
+  assert.deepEqual([started, died], [8, 7]);
+  assert.match(reason, /undefined/);
+  assert.equal(sink.isReady, false);
+  context.mock.timers.tick(3_600_000);
+  assert.equal(startedNow(), 8, "no further one is started");
+});
+
+test("deaths after a report that was handled do not count", async (context) => {
+  let count = 0;
+  const onWorker = (worker) => {
+    if (++count <= 3) worker.emit("message", { type: "ready" });
+  };
+  process.on("worker", onWorker);
+  context.after(() => process.off("worker", onWorker));
+  const { started } = await untilGivenUp(context);
+  assert.equal(started, 2 + 8);
 });
