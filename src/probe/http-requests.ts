@@ -7,10 +7,10 @@ import { subscribe } from "node:diagnostics_channel";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { type Labels, TURN_UNKNOWN } from "./boundaries";
-import type { RouteNames } from "./frameworks";
 import type { OrdinalReader } from "./ordinal-reader";
 import type { OwnerLedger } from "./owner-ledger";
 import { enterRecord, RequestRecord, runInContext } from "./request-context";
+import type { RouteNames } from "./route-names";
 import { OTHER_ROUTE_INDEX, type RouteTable } from "./route-table";
 
 const REQUEST_START = "http.server.request.start";

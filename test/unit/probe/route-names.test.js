@@ -3,7 +3,7 @@ const assert = require("node:assert/strict");
 const test = require("node:test");
 const v8 = require("node:v8");
 const vm = require("node:vm");
-const { RouteNames } = require("../../../dist/probe/frameworks");
+const { RouteNames } = require("../../../dist/probe/route-names");
 const { OTHER_ROUTE_INDEX, RouteTable } = require("../../../dist/probe/route-table");
 
 /** The name of a request that no framework has routed. */
