@@ -11,6 +11,9 @@ import { testRequest } from "../export/otlp-test-requests";
 import type { ExportOutcome } from "../export/retry";
 import { type Check, ok, problem, warning } from "./doctor-check";
 
+/** Any length does: a sender ends by itself, within its endpoint's timeout. */
+const AWAKE_MILLIS = 60_000;
+
 export async function checkExport(settings: Settings, version: string, nowMillis: number): Promise<Check[]> {
   const signals = exportedSignals(settings.otlp);
   if (signals.length === 0) {
@@ -34,9 +37,12 @@ async function send(
 ): Promise<ExportOutcome> {
   const resource = { ...settings.resourceAttributes, "service.name": settings.serviceName };
   const sender = await createSender(endpoint, signal, version);
+  // A sender keeps no process alive, and this one must hear the outcome.
+  const awake = setInterval(() => {}, AWAKE_MILLIS);
   try {
     return await sender.send(gzipSync(testRequest(signal, resource, version, nowMillis)));
   } finally {
+    clearInterval(awake);
     sender.close();
   }
 }

@@ -8,7 +8,7 @@ const test = require("node:test");
 const { checkExport } = require("../../dist/cli/doctor-export");
 const { readConfiguration } = require("../../dist/config");
 const { FakeCollector } = require("../harness/fake-collector");
-const { temporaryFolder } = require("../harness/service");
+const { ROOT, Service, temporaryFolder } = require("../harness/service");
 
 const SECRET = "pa55word";
 
@@ -154,4 +154,39 @@ test("a file of a client key that is no key", async (context) => {
     OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: certFile,
   });
   assertProblem(found, /DECODER|PEM/, /OTEL_EXPORTER_OTLP_CLIENT_KEY and its certificate files in PEM/);
+});
+
+/** The program itself, asked for the metrics' endpoint: nothing of this process, where the backend is, keeps it alive. */
+async function programSays(context, url, timeoutMillis) {
+  const folder = temporaryFolder(context);
+  const program = new Service([join(ROOT, "dist/cli/main.js"), "doctor", "--json"], {
+    cwd: folder,
+    env: {
+      LEAK_AGENT_DIR: join(folder, "agent"),
+      OTEL_EXPORTER_OTLP_ENDPOINT: url,
+      OTEL_EXPORTER_OTLP_PROTOCOL: "grpc",
+      OTEL_EXPORTER_OTLP_TIMEOUT: timeoutMillis,
+      OTEL_PROFILES_EXPORTER: "none",
+      OTEL_LOGS_EXPORTER: "none",
+    },
+  });
+  const { code, stdout, stderr } = await program.ended;
+  assert.notEqual(stdout, "", `exit code ${code} and no output; stderr: ${stderr}`);
+  return { code, found: JSON.parse(stdout).checks.find((one) => one.check === "metrics") };
+}
+
+test("gRPC: the program waits for the answer of a backend in another process", async (context) => {
+  const collector = await backend(context, { protocol: "grpc" });
+  const { code, found } = await programSays(context, collector.url, "5000");
+  assert.equal(code, 0);
+  assert.equal(found.state, "ok", found.message);
+  assert.match(found.message, /took a test request/);
+});
+
+test("gRPC: the program tells of a backend that accepts the connection and hangs", async (context) => {
+  const collector = await backend(context, { protocol: "grpc" });
+  collector.behave = () => "hang";
+  const { code, found } = await programSays(context, collector.url, "500");
+  assert.equal(code, 1);
+  assertProblem(found, /no answer within 500 ms/, /OTEL_EXPORTER_OTLP_TIMEOUT/);
 });

@@ -204,6 +204,14 @@ describe("the shipped Collector and Prometheus configuration", () => {
         encoding: "utf8",
       });
       assert.equal(status, 0, stdout + stderr);
+      const { checks, problemCount } = JSON.parse(stdout);
+      assert.equal(problemCount, 0);
+      const told = checks.filter(({ message }) => message.includes("took a test request"));
+      assert.deepEqual(
+        told.map(({ check, state }) => [check, state]),
+        ["profiles", "metrics", "logs"].map((signal) => [signal, "ok"]),
+        stdout,
+      );
     });
   }
 
