@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Settings, workerEnvironment } from "../config";
+import { AgentFolder } from "../export/folder";
 import { type Check, ok, problem, warning } from "./doctor-check";
 
 const PRELOAD = join(__dirname, "..", "preload.js");
@@ -46,8 +47,24 @@ export interface ChildOutcome {
   readonly failure: string;
 }
 
-export async function checkEngine(settings: Pick<Settings, "engine" | "labels">): Promise<Check[]> {
-  return engineChecks(await askChild(), settings);
+export async function checkEngine(
+  settings: Pick<Settings, "engine" | "labels" | "directory" | "directoryLimitBytes">,
+): Promise<Check[]> {
+  const folder = folderIn(tmpdir()) ?? folderBelow(settings);
+  if (folder === null) {
+    return [
+      problem(
+        "engine",
+        `not tried: the test service needs a folder, and neither ${tmpdir()} nor ${settings.directory} can be written`,
+        "set LEAK_AGENT_DIR to a folder this user can write (in a container: a mounted volume)",
+      ),
+    ];
+  }
+  try {
+    return engineChecks(await askChild(folder), settings);
+  } finally {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+  }
 }
 
 /** Pure, for tests. */
@@ -111,19 +128,28 @@ function labelCheck(status: ChildStatus, settings: Pick<Settings, "labels">): Ch
   );
 }
 
-async function askChild(): Promise<ChildOutcome> {
-  const folder = mkdtempSync(join(tmpdir(), "leak-agent-doctor-"));
+/** In a container with a read-only root the agent's own folder is the only one that can be written. */
+function folderBelow(settings: Pick<Settings, "directory" | "directoryLimitBytes">): string | null {
+  const { directory, directoryLimitBytes } = settings;
+  return new AgentFolder(directory, directoryLimitBytes, () => {}).open() ? folderIn(directory) : null;
+}
+
+function folderIn(parent: string): string | null {
   try {
-    return await runChild({
-      ...workerEnvironment(),
-      LEAK_AGENT_ENABLED: "1",
-      LEAK_AGENT_DIR: folder,
-      LEAK_AGENT_LOG: "off",
-      OTEL_SDK_DISABLED: "true",
-    });
-  } finally {
-    rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+    return mkdtempSync(join(parent, "leak-agent-doctor-"));
+  } catch {
+    return null;
   }
+}
+
+function askChild(folder: string): Promise<ChildOutcome> {
+  return runChild({
+    ...workerEnvironment(),
+    LEAK_AGENT_ENABLED: "1",
+    LEAK_AGENT_DIR: folder,
+    LEAK_AGENT_LOG: "off",
+    OTEL_SDK_DISABLED: "true",
+  });
 }
 
 function runChild(env: NodeJS.ProcessEnv): Promise<ChildOutcome> {

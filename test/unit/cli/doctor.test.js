@@ -66,6 +66,22 @@ test("each thing that is wrong is a problem with its fix", async (context) => {
   assert.equal(checks.find(({ check }) => check === "labels").state, "warning");
 });
 
+test("where the temporary folder cannot be written, the engine is tried below the agent's own folder", async (context) => {
+  const { code, directory, checks } = await doctor(context, { TMPDIR: "/dev/null" });
+  assert.equal(code, 0);
+  assert.deepEqual([statesOf(checks).engine, statesOf(checks).labels], ["ok", "ok"]);
+  assert.deepEqual(readdirSync(directory), []);
+});
+
+test("where neither can be written, the engine's check is a problem with its fix", async (context) => {
+  const { code, checks } = await doctor(context, { TMPDIR: "/dev/null", LEAK_AGENT_DIR: "/dev/null/agent" });
+  assert.equal(code, 1);
+  const engine = checks.find(({ check }) => check === "engine");
+  assert.equal(engine.state, "problem");
+  assert.match(engine.message, /neither \/dev\/null nor \/dev\/null\/agent can be written/);
+  assert.match(engine.fix, /LEAK_AGENT_DIR/);
+});
+
 test("a full disk and a read-only one are told apart", (context) => {
   const disk = smallDisk(context);
   const settings = { directory: join(disk.path, "agent"), directoryLimitBytes: 8 * 1024 * 1024 };
