@@ -66,8 +66,13 @@ export function requireFolder(folder: string): void {
   try {
     readdirSync(folder);
   } catch (error) {
-    throw new AgentError("ERR_LEAK_AGENT_FOLDER", `${folder} cannot be read: ${folderReason(error)}`, { cause: error });
+    throw unreadable(folder, error);
   }
+}
+
+/** @param error of the file system. */
+export function unreadable(path: string, error: unknown): AgentError {
+  return new AgentError("ERR_LEAK_AGENT_FOLDER", `${path} cannot be read: ${folderReason(error)}`, { cause: error });
 }
 
 function folderReason(error: unknown): string {

@@ -4,7 +4,7 @@
 import { statSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { AgentError } from "../errors";
-import { applicationRoot, requireFolder } from "./agent-folder";
+import { applicationRoot, requireFolder, unreadable } from "./agent-folder";
 import { PAGE_COLUMNS, wrap } from "./columns";
 import {
   type Command,
@@ -278,8 +278,13 @@ function values(row: HeapDifference): Record<string, number | null> {
   };
 }
 
+/** @throws AgentError `ERR_LEAK_AGENT_FOLDER` when this user may not even see what it is. */
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  } catch (error) {
+    throw unreadable(path, error);
+  }
 }
 
 function usage(message: string): AgentError {

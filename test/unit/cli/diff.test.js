@@ -1,7 +1,7 @@
 "use strict";
 const assert = require("node:assert/strict");
 const { spawn } = require("node:child_process");
-const { mkdirSync, writeFileSync } = require("node:fs");
+const { mkdirSync, symlinkSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 const test = require("node:test");
 const { gzipSync } = require("node:zlib");
@@ -149,6 +149,18 @@ test("diff names what is wrong with a file and exits 3", async (context) => {
     assert.match(stderr, expected);
     assert.match(stderr, /\[ERR_LEAK_AGENT_PROFILE\]\n$/);
     assert.equal(stderr.trim().split("\n").length, 1);
+  }
+});
+
+test("diff exits 3 for a path of which it cannot see what it is", async (context) => {
+  const { folder, before } = pair(context);
+  // A ring of links fails for every user; a folder that is closed to this one does not fail for root.
+  const ring = join(folder, "ring");
+  symlinkSync("ring", ring);
+  for (const args of [[before, ring], [ring], [ring, "--from", "-1h"]]) {
+    const { code, stderr } = await runCli(["diff", ...args]);
+    assert.equal(code, 3, stderr);
+    assert.match(stderr, /ring cannot be read: ELOOP \[ERR_LEAK_AGENT_FOLDER\]\n$/);
   }
 });
 
