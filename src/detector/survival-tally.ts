@@ -29,7 +29,17 @@ export interface TalliedSite {
   readonly frame: number;
 }
 
-export interface SurvivalTotals {
+/** What only ever grows. */
+export interface SurvivalSums {
+  readonly maturedCohorts: number;
+  readonly freedCohorts: number;
+  /** Estimated bytes at maturity, and the variance of that estimate. */
+  readonly retainedBytes: number;
+  readonly retainedVarianceBytes2: number;
+  readonly freedBytes: number;
+}
+
+export interface SurvivalTotals extends SurvivalSums {
   readonly owner: string;
   /** Null for owners without a route. */
   readonly route: Route | null;
@@ -37,21 +47,27 @@ export interface SurvivalTotals {
   readonly site: number | null;
   /** When the first sample or the site came: sums start here. */
   readonly sinceMillis: number;
-  readonly maturedCohorts: number;
-  readonly freedCohorts: number;
-  /** Estimated bytes at maturity, and the variance of that estimate. */
-  readonly retainedBytes: number;
-  readonly retainedVarianceBytes2: number;
-  readonly freedBytes: number;
   /** Living mature samples; falls when a thread ends, too. */
   readonly matureBytes: number;
+  /** The part of the sums that was told of a route before it was folded into this one. */
+  readonly movedIn: SurvivalSums;
 }
 
 export interface ExposureTotal {
   readonly route: Route;
   readonly sinceMillis: number;
   readonly requestCount: number;
+  /** The part of it that was told of other routes, as in `SurvivalTotals`. */
+  readonly movedInCount: number;
 }
+
+const NOTHING: SurvivalSums = {
+  maturedCohorts: 0,
+  freedCohorts: 0,
+  retainedBytes: 0,
+  retainedVarianceBytes2: 0,
+  freedBytes: 0,
+};
 
 interface Cohort {
   maturedCount: number;
@@ -62,6 +78,8 @@ interface Cohort {
 type Series = { -readonly [Key in keyof SurvivalTotals]: SurvivalTotals[Key] } & {
   /** By birth window; gone when its last sample is. */
   readonly cohorts: Map<number, Cohort>;
+  /** The sums when they were last told. */
+  told: SurvivalSums;
 };
 
 interface Exposure {
@@ -69,6 +87,8 @@ interface Exposure {
   readonly route: Route;
   readonly sinceMillis: number;
   requestCount: number;
+  movedInCount: number;
+  toldCount: number;
 }
 
 interface Followed {
@@ -120,11 +140,21 @@ export class SurvivalTally {
 
   /** Every series that counts now; sites that are no longer followed are left out. */
   totals(): readonly SurvivalTotals[] {
-    return [...this.series.values()].filter(({ owner, site }) => site === null || this.isFollowed(owner, site));
+    return this.counting();
   }
 
   exposure(): readonly ExposureTotal[] {
     return [...this.exposures.values()];
+  }
+
+  /** What `totals` and `exposure` answer now has been told: of a route that is folded later, it is not news again. */
+  noteTold(): void {
+    for (const series of this.counting()) series.told = sumOf(series, NOTHING);
+    for (const exposure of this.exposures.values()) exposure.toldCount = exposure.requestCount;
+  }
+
+  private counting(): Series[] {
+    return [...this.series.values()].filter(({ owner, site }) => site === null || this.isFollowed(owner, site));
   }
 
   private mature(sample: MaturedSample, intervalBytes: number, now: number): void {
@@ -207,7 +237,9 @@ export class SurvivalTally {
         retainedVarianceBytes2: 0,
         freedBytes: 0,
         matureBytes: 0,
+        movedIn: NOTHING,
         cohorts: new Map(),
+        told: NOTHING,
       };
       this.series.set(key, series);
     }
@@ -229,6 +261,8 @@ export class SurvivalTally {
       route: route ?? OTHER_ROUTE,
       sinceMillis: now,
       requestCount: 0,
+      movedInCount: 0,
+      toldCount: 0,
     };
     this.exposures.set(name, exposure);
     return exposure;
@@ -253,7 +287,9 @@ export class SurvivalTally {
     const exposure = this.exposures.get(owner);
     if (exposure === undefined) return;
     this.exposures.delete(owner);
-    this.expose(`${ROUTE_PREFIX}${target}`, exposure.requestCount, exposure.sinceMillis);
+    const joined = this.exposureOf(`${ROUTE_PREFIX}${target}`, exposure.sinceMillis, false);
+    joined.requestCount += exposure.requestCount;
+    joined.movedInCount += exposure.toldCount;
     for (const [key, series] of this.series) {
       if (series.owner !== owner) continue;
       this.series.delete(key);
@@ -262,11 +298,8 @@ export class SurvivalTally {
   }
 
   private add(from: Series, to: Series): void {
-    to.maturedCohorts += from.maturedCohorts;
-    to.freedCohorts += from.freedCohorts;
-    to.retainedBytes += from.retainedBytes;
-    to.retainedVarianceBytes2 += from.retainedVarianceBytes2;
-    to.freedBytes += from.freedBytes;
+    Object.assign(to, sumOf(to, from));
+    to.movedIn = sumOf(to.movedIn, from.told);
     to.matureBytes += from.matureBytes;
     for (const [bornMillis, cohort] of from.cohorts)
       if (!to.cohorts.has(bornMillis)) to.cohorts.set(bornMillis, cohort);
@@ -280,6 +313,16 @@ export class SurvivalTally {
       if (site !== null && !this.isFollowed(owner, site)) this.series.delete(key);
     }
   }
+}
+
+function sumOf(a: SurvivalSums, b: SurvivalSums): SurvivalSums {
+  return {
+    maturedCohorts: a.maturedCohorts + b.maturedCohorts,
+    freedCohorts: a.freedCohorts + b.freedCohorts,
+    retainedBytes: a.retainedBytes + b.retainedBytes,
+    retainedVarianceBytes2: a.retainedVarianceBytes2 + b.retainedVarianceBytes2,
+    freedBytes: a.freedBytes + b.freedBytes,
+  };
 }
 
 function seriesKey(owner: string, site: number | null): string {

@@ -101,27 +101,35 @@ export class LeakMetrics {
     const tally = this.options.detector.tally();
     const mature = new Map<string, { bytes: number; attributes: Attributes; sinceMillis: number }>();
     for (const totals of tally.totals()) {
-      const { owner, site, route, sinceMillis } = totals;
+      const { owner, site, route, sinceMillis, movedIn } = totals;
       const idAt = (key: string): string | undefined => siteIds.get(siteKey({ owner: key, namedFrame: site ?? -1 }));
       const siteId = site === null ? undefined : (idAt(owner) ?? idAt(POOL_KEY));
       const attributes = {
         ...routeAttributes(route, kindOf(owner)),
         [names.ATTRIBUTE_SITE_ID]: siteId ?? names.OTHER_SITE,
       };
-      batch.add(METRICS.cohortsMatured, totals.maturedCohorts, attributes, sinceMillis);
-      batch.add(METRICS.cohortsFreed, totals.freedCohorts, attributes, sinceMillis);
-      batch.add(METRICS.retainedSize, totals.retainedBytes, attributes, sinceMillis);
-      batch.add(METRICS.retainedVariance, totals.retainedVarianceBytes2, attributes, sinceMillis);
-      batch.add(METRICS.freedSize, totals.freedBytes, attributes, sinceMillis);
+      batch.add(METRICS.cohortsMatured, totals.maturedCohorts, attributes, sinceMillis, movedIn.maturedCohorts);
+      batch.add(METRICS.cohortsFreed, totals.freedCohorts, attributes, sinceMillis, movedIn.freedCohorts);
+      batch.add(METRICS.retainedSize, totals.retainedBytes, attributes, sinceMillis, movedIn.retainedBytes);
+      batch.add(
+        METRICS.retainedVariance,
+        totals.retainedVarianceBytes2,
+        attributes,
+        sinceMillis,
+        movedIn.retainedVarianceBytes2,
+      );
+      batch.add(METRICS.freedSize, totals.freedBytes, attributes, sinceMillis, movedIn.freedBytes);
       const key = JSON.stringify(attributes);
       const bytes = (mature.get(key)?.bytes ?? 0) + totals.matureBytes;
       mature.set(key, { bytes, attributes, sinceMillis });
     }
     for (const { bytes, attributes, sinceMillis } of mature.values())
       batch.add(METRICS.matureSize, bytes, attributes, sinceMillis);
-    for (const { route, requestCount, sinceMillis } of tally.exposure()) {
-      batch.add(METRICS.exposureRequests, requestCount, routeAttributes(route, "request"), sinceMillis);
+    for (const { route, requestCount, sinceMillis, movedInCount } of tally.exposure()) {
+      const attributes = routeAttributes(route, "request");
+      batch.add(METRICS.exposureRequests, requestCount, attributes, sinceMillis, movedInCount);
     }
+    tally.noteTold();
   }
 
   private addVerdicts(batch: MetricBatch, nowMillis: number): void {

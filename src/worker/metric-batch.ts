@@ -10,16 +10,25 @@ const VALUE_INT = 0;
 const VALUE_DOUBLE = 1;
 /** Series beyond are left out, counted: a backend that is flooded forgets the useful ones. */
 const MAX_SERIES = 5_000;
+/** Series that are not read now and may come back: 400 sites had their turn, with five sums each; twice that. */
+const MAX_AWAY = 4_000;
 
 interface Reading {
   readonly attributes: Attributes;
   readonly sinceMillis: number;
   value: number | HistogramValue;
+  /** The part of a sum that went out under other attributes already. */
+  movedIn: number;
 }
 
 interface Temporalities {
   readonly sum: number;
   readonly histogram: number;
+}
+
+interface Sent {
+  readonly value: number | HistogramValue;
+  readonly timeMillis: number;
 }
 
 /** Readings of one moment; those with the same attributes are one. */
@@ -28,10 +37,14 @@ export class MetricBatch {
   private seriesCount = 0;
   droppedSeries = 0;
 
-  /** @param sinceMillis when the series began; sums of one that ended and came back start anew there. */
-  add(metric: MetricDescription, value: number, attributes: Attributes, sinceMillis: number): void {
+  /**
+   * @param sinceMillis when the series began; sums of one that ended and came back start anew there.
+   * @param movedIn the part of a sum that was read under other attributes: it belongs to the total, and to no difference.
+   */
+  add(metric: MetricDescription, value: number, attributes: Attributes, sinceMillis: number, movedIn = 0): void {
     const reading = this.readingOf(metric, attributes, sinceMillis);
     if (reading === null || !Number.isFinite(value)) return;
+    reading.movedIn += movedIn;
     const before = reading.value as number;
     if (Number.isNaN(before)) reading.value = value;
     else reading.value = metric.kind === "gauge" ? Math.max(before, value) : before + value;
@@ -57,51 +70,65 @@ export class MetricBatch {
       return null;
     }
     this.seriesCount++;
-    const reading = { attributes, sinceMillis, value: Number.NaN };
+    const reading = { attributes, sinceMillis, value: Number.NaN, movedIn: 0 };
     series.set(key, reading);
     return reading;
   }
 }
 
-/** From batches to `MetricData`; remembers the last batch where the backend wants differences. */
+/** From batches to `MetricData`; remembers what was sent where the backend wants differences. */
 export class MetricEncoder {
-  private before = new Map<string, { value: number | HistogramValue; timeMillis: number }>();
+  /** By metric and attributes; those read last are at the end. */
+  private readonly sent = new Map<string, Sent>();
 
+  /**
+   * @param resumedMillis when this worker replaced a dead one, else null: what is older than it may have been sent by that
+   * one, so that the first batch is where differences of it begin.
+   */
   constructor(
     private readonly sdk: Pick<MetricsModule, "DataPointType" | "AggregationTemporality">,
     private readonly temporalities: Temporalities,
+    private resumedMillis: number | null = null,
   ) {}
 
   encode(batch: MetricBatch, nowMillis: number): SdkMetric[] {
     const metrics: SdkMetric[] = [];
-    const next = new Map<string, { value: number | HistogramValue; timeMillis: number }>();
+    let deltaCount = 0;
     for (const [metric, series] of batch.entries()) {
       const points: SdkMetric["dataPoints"][number][] = [];
+      const isDelta = this.isDelta(metric);
+      if (isDelta) deltaCount += series.size;
       for (const [key, reading] of series) {
         if (typeof reading.value === "number" && Number.isNaN(reading.value)) continue;
-        const point = this.pointOf(metric, `${metric.name} ${key}`, reading, nowMillis, next);
-        points.push(point);
+        const point = isDelta
+          ? this.difference(`${metric.name} ${key}`, reading, nowMillis)
+          : pointOf(reading, reading.value, reading.sinceMillis, nowMillis);
+        if (point !== null) points.push(point);
       }
       if (points.length > 0) metrics.push(this.metricOf(metric, points));
     }
-    this.before = next;
+    this.resumedMillis = null;
+    this.forgetLongAway(deltaCount);
     return metrics;
   }
 
-  private pointOf(
-    metric: MetricDescription,
-    key: string,
-    reading: Reading,
-    nowMillis: number,
-    next: Map<string, { value: number | HistogramValue; timeMillis: number }>,
-  ): SdkMetric["dataPoints"][number] {
-    const { attributes, sinceMillis, value } = reading;
-    const endTime = hrTime(nowMillis);
-    if (!this.isDelta(metric)) return { startTime: hrTime(sinceMillis), endTime, attributes, value };
-    next.set(key, { value, timeMillis: nowMillis });
-    const before = this.before.get(key);
-    if (before === undefined) return { startTime: hrTime(sinceMillis), endTime, attributes, value };
-    return { startTime: hrTime(before.timeMillis), endTime, attributes, value: difference(value, before.value) };
+  /** @returns null where the series may have been sent by an earlier worker. */
+  private difference(key: string, reading: Reading, nowMillis: number): SdkMetric["dataPoints"][number] | null {
+    const { sinceMillis } = reading;
+    const value = typeof reading.value === "number" ? Math.max(0, reading.value - reading.movedIn) : reading.value;
+    const before = this.sent.get(key);
+    this.sent.delete(key);
+    this.sent.set(key, { value, timeMillis: nowMillis });
+    if (this.resumedMillis !== null && sinceMillis < this.resumedMillis) return null;
+    if (before === undefined || sinceMillis > before.timeMillis) return pointOf(reading, value, sinceMillis, nowMillis);
+    return pointOf(reading, differenceOf(value, before.value), before.timeMillis, nowMillis);
+  }
+
+  private forgetLongAway(readCount: number): void {
+    for (const key of this.sent.keys()) {
+      if (this.sent.size <= readCount + MAX_AWAY) return;
+      this.sent.delete(key);
+    }
   }
 
   private isDelta({ kind }: MetricDescription): boolean {
@@ -131,8 +158,18 @@ export class MetricEncoder {
 /** Counts of things: a backend must not see their type change between two exports, as that of an estimate would. */
 const COUNT_UNIT = /^\{\w+\}$/;
 
-function difference(now: number | HistogramValue, before: number | HistogramValue): number | HistogramValue {
-  if (typeof now === "number") return now - (typeof before === "number" ? before : 0);
+function pointOf(
+  { attributes }: Reading,
+  value: number | HistogramValue,
+  startMillis: number,
+  endMillis: number,
+): SdkMetric["dataPoints"][number] {
+  return { startTime: hrTime(startMillis), endTime: hrTime(endMillis), attributes, value };
+}
+
+function differenceOf(now: number | HistogramValue, before: number | HistogramValue): number | HistogramValue {
+  // Not below 0: after what moved in is taken off, rounding may leave a little less than before.
+  if (typeof now === "number") return Math.max(0, now - (typeof before === "number" ? before : 0));
   return typeof before === "number" ? now : histogramDifference(now, before);
 }
 

@@ -98,7 +98,7 @@ export class Pipeline {
   }
 
   private createTelemetry(parts: JudgementParts): Telemetry | null {
-    const { settings, processStartMillis } = this.options.start;
+    const { settings, processStartMillis, restartCount } = this.options.start;
     const create = this.options.createTelemetry ?? (() => null);
     return create({
       settings,
@@ -108,6 +108,7 @@ export class Pipeline {
       log: this.log,
       costs: this.costs,
       processStartMillis,
+      isResumed: restartCount > 0,
       drops: () => ({
         threads: this.dropped.threads,
         captures: this.dropped.captures,

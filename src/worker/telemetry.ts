@@ -47,6 +47,8 @@ export interface TelemetryOptions {
   readonly log: Pick<AgentLog, "info" | "warn" | "warnOnce">;
   readonly costs: AgentCosts;
   readonly processStartMillis: number;
+  /** This worker replaces a dead one, which has sent metrics already. */
+  readonly isResumed: boolean;
   /** Totals of what other parts dropped, by reason. */
   readonly drops: () => Readonly<Record<string, number>>;
   readonly now?: () => number;
@@ -60,6 +62,7 @@ export class Telemetry {
   readonly totals: AgentTotals = new AgentTotals();
   private readonly metrics: LeakMetrics;
   private readonly now: () => number;
+  private readonly workerStartMillis: number;
   private state: State = "idle";
   private started: Promise<void> = Promise.resolve();
   private providers: Flushable[] = [];
@@ -79,6 +82,7 @@ export class Telemetry {
 
   private constructor(private readonly options: TelemetryOptions) {
     this.now = options.now ?? Date.now;
+    this.workerStartMillis = this.now();
     const { detector, describe, costs, processStartMillis } = options;
     if (options.settings.otlp.metrics !== null) detector.tally(); // It counts from here on, also what a history brings.
     this.metrics = new LeakMetrics({
@@ -87,7 +91,7 @@ export class Telemetry {
       totals: this.totals,
       costs,
       processStartMillis,
-      workerStartMillis: this.now(),
+      workerStartMillis: this.workerStartMillis,
     });
   }
 
@@ -172,10 +176,11 @@ export class Telemetry {
     const { exportIntervalMillis, metricsTemporality } = this.options.settings.otlp;
     const { metrics } = modules;
     const { CUMULATIVE, DELTA } = metrics.AggregationTemporality;
-    const encoder = new MetricEncoder(metrics, {
+    const temporalities = {
       sum: metricsTemporality === "delta" ? DELTA : CUMULATIVE,
       histogram: metricsTemporality === "cumulative" ? CUMULATIVE : DELTA,
-    });
+    };
+    const encoder = new MetricEncoder(metrics, temporalities, this.options.isResumed ? this.workerStartMillis : null);
     const exporter = this.exporter("metrics", modules.metricsSerializer, delivery);
     const reader = new metrics.PeriodicExportingMetricReader({
       exporter,

@@ -127,6 +127,23 @@ describe("totals of survivals", () => {
     );
   });
 
+  it("say what was told of a route before it became another one, and only that", () => {
+    const tally = tallyOf({ matured: [sample("0.1.a", { route: 2 })], requests: [[5_000, 2, 4]] });
+    tally.noteTold();
+    tally.observe(observation({ matured: [sample("0.1.b", { route: 2 })], requests: [[5_000, 2, 3]] }));
+    tally.observe(observation({ routeAliases: [[2, 1]] }));
+    const { retainedBytes, movedIn } = seriesOf(tally, "route:1");
+    closeTo(retainedBytes, 2 * SAMPLE_BYTES);
+    closeTo(movedIn.retainedBytes, SAMPLE_BYTES);
+    assert.equal(movedIn.maturedCohorts, 1);
+    const [{ requestCount, movedInCount }] = tally.exposure();
+    assert.deepEqual([requestCount, movedInCount], [7, 4]);
+    tally.noteTold();
+    tally.observe(observation({ routeAliases: [[1, 0]] }));
+    closeTo(seriesOf(tally, "route:0").movedIn.retainedBytes, 2 * SAMPLE_BYTES);
+    assert.equal(tally.exposure()[0].movedInCount, 7);
+  });
+
   it("name owners without a route by their kind, and background work by its route", () => {
     const tally = tallyOf({
       matured: [sample("0.1.a", { kind: "background", route: -1 }), sample("0.1.b", { kind: "background-of" })],

@@ -91,6 +91,67 @@ test("differences: of sums and histograms since the last export, never of gauges
   assert.deepEqual([buckets.counts, count, sum], [[0, 0, 3], 3, 15]);
 });
 
+/**
+ * What each of these totals of one series is sent as, [value, start in seconds], one batch after the other. A total is null
+ * where the series is not read, and [total, movedIn] where a part of it moved in.
+ */
+function deltasOf(encoder, totals, { sinceMillis = 0, others = () => [] } = {}) {
+  return totals.map((total, index) => {
+    const batch = batchOf((it) => {
+      const [value, movedIn] = [total].flat();
+      if (value !== null) it.add(METRICS.retainedSize, value, { a: 1 }, sinceMillis, movedIn);
+      for (const other of others(index)) it.add(METRICS.retainedSize, 1, { other }, 0);
+    });
+    const points = encoder.encode(batch, (index + 1) * 1_000)[0]?.dataPoints ?? [];
+    const point = points.find(({ attributes }) => attributes.a === 1);
+    return point === undefined ? null : [point.value, point.startTime[0]];
+  });
+}
+
+test("differences: a series that was away comes back with what is new, not with its total", () => {
+  assert.deepEqual(deltasOf(new MetricEncoder(SDK, DELTA), [5, null, null, 7]), [[5, 0], null, null, [2, 1]]);
+});
+
+test("differences: a series that began anew since it was sent is all new", () => {
+  const encoder = new MetricEncoder(SDK, DELTA);
+  deltasOf(encoder, [5]);
+  assert.deepEqual(deltasOf(encoder, [null, 9], { sinceMillis: 1_500 }), [null, [9, 1]]);
+});
+
+test("differences: series that are away are remembered up to a bound, those read last the longest", () => {
+  const many = (index) => Array.from({ length: 1_500 }, (_, other) => `${index}-${other}`);
+  const long = [5, null, null, null, null, 7];
+  assert.deepEqual(deltasOf(new MetricEncoder(SDK, DELTA), long, { others: many }).at(-1), [7, 0]);
+  const short = [5, null, null, 7];
+  assert.deepEqual(deltasOf(new MetricEncoder(SDK, DELTA), short, { others: many }).at(-1), [2, 1]);
+});
+
+test("differences of a worker that replaces a dead one begin at its first reading, for what is older than it", () => {
+  const resumed = () => new MetricEncoder(SDK, DELTA, 500);
+  assert.deepEqual(deltasOf(resumed(), [100, 103]), [null, [3, 1]]);
+  assert.deepEqual(deltasOf(resumed(), [4, 6], { sinceMillis: 600 }), [
+    [4, 0],
+    [2, 1],
+  ]);
+  assert.deepEqual(deltasOf(new MetricEncoder(SDK, CUMULATIVE, 500), [100, 103]), [
+    [100, 0],
+    [103, 0],
+  ]);
+});
+
+test("differences leave out what moved in from another series; totals have it", () => {
+  const totals = [10, [35, 20], [36, 20]];
+  assert.deepEqual(deltasOf(new MetricEncoder(SDK, DELTA), totals), [
+    [10, 0],
+    [5, 1],
+    [1, 2],
+  ]);
+  assert.deepEqual(
+    deltasOf(new MetricEncoder(SDK, CUMULATIVE), totals).map(([value]) => value),
+    [10, 35, 36],
+  );
+});
+
 test("series beyond 5,000 are left out and counted", () => {
   const batch = batchOf((it) => {
     for (let index = 0; index < 5_010; index++) it.add(METRICS.retainedSize, 1, { index }, 0);

@@ -324,6 +324,23 @@ describe("metrics and findings of a leaking service", () => {
     assert.equal(Number(metrics.get("leak_agent.capture.pause").points[0].count), 10);
     assert.equal(metrics.get("v8js.memory.heap.used").temporality, CUMULATIVE);
   });
+
+  it("count a route that is folded into another one once, in differences too", async (context) => {
+    const receiver = await startReceiver(context);
+    const agent = exportingAgent(context, receiver, {
+      env: { OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: "delta" },
+    });
+    agent.pipeline.handle(agent.probe.hello());
+    agent.run(60);
+    await agent.flush();
+    agent.pipeline.handle({ ...agent.probe.next(), routeAliases: [[2, 1]] });
+    await agent.flush();
+    const { points } = receiver.metrics().get("leak_agent.exposure.requests");
+    assert.deepEqual(
+      points.map(({ attributes, value }) => [attributes["http.route"], value]),
+      [["/leak/:id", 2 * 40]],
+    );
+  });
 });
 
 describe("a Collector's real answers", () => {
@@ -597,5 +614,33 @@ describe("a worker that replaces a dead one", () => {
     );
     assert.equal(receiver.logRecords().length, eventCount);
     assert.equal(reading(receiver.metrics(), "leak_agent.exposure.requests", { "http.route": "/clean" }), 121 * 40);
+  });
+
+  it("sends no difference again that the dead one has sent", async (context) => {
+    const receiver = await startReceiver(context);
+    const folder = fs.mkdtempSync(join(os.tmpdir(), "telemetry-test-"));
+    context.after(() => fs.rmSync(folder, { recursive: true, force: true }));
+    const env = { OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: "delta" };
+    const first = exportingAgent(context, receiver, { folder, env });
+    first.pipeline.handle(first.probe.hello());
+    first.run(120);
+    await first.telemetry.close(FLUSH_MILLIS);
+    const second = exportingAgent(context, receiver, { folder, env, restartCount: 1 });
+    await second.pipeline.resume();
+    second.pipeline.handle(first.probe.hello());
+    second.pipeline.handle(first.probe.again(first.probe.next()));
+    await second.flush();
+    for (const name of ["exposure.requests", "retained.size", "samples"]) {
+      const points = receiver.metrics().get(`leak_agent.${name}`)?.points ?? [];
+      // A site that is shown from now on begins with 0.
+      assert.ok(
+        points.every(({ value }) => value === 0),
+        name,
+      );
+    }
+    assert.equal(receiver.metrics().get("v8js.gc.duration"), undefined);
+    second.pipeline.handle(first.probe.next());
+    await second.flush();
+    assert.equal(reading(receiver.metrics(), "leak_agent.exposure.requests", { "http.route": "/clean" }), 40);
   });
 });
