@@ -251,6 +251,11 @@ export class DetectorMemory {
   }
 
   private noteGcs(observation: Observation): void {
+    if (observation.restarted === true && observation.thread !== 0) {
+      // It has ended, or the next observation begins its history: nothing of its new life was born before that one.
+      this.gcs.delete(observation.thread);
+      return;
+    }
     let history = this.gcs.get(observation.thread);
     if (history === undefined || observation.restarted === true) {
       history = { majorGcCount: 0, points: [] };

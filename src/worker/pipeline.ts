@@ -221,8 +221,8 @@ export class Pipeline {
     });
     this.tellDrops(report, live);
     this.telemetry?.report(report);
-    this.telemetry?.totals.noteDrops("samples", `${report.thread}.${report.epoch}`, live.droppedSamples);
-    this.telemetry?.totals.noteDrops("ledger_rows", `${report.thread}.${report.epoch}`, live.droppedRows);
+    this.telemetry?.totals.noteDrops("samples", report.thread, `epoch ${report.epoch}`, live.droppedSamples);
+    this.telemetry?.totals.noteDrops("ledger_rows", report.thread, `epoch ${report.epoch}`, live.droppedRows);
     if (outcome === null) return;
     this.profiles.offer(this.liveSamples(), report.timeMillis, leak);
     this.options.profileExport?.offer(this.liveSamples(), report.timeMillis, leak);

@@ -10,7 +10,7 @@ import type { Finding } from "../model/finding";
 import type { ProbeReport } from "../model/messages";
 import type { Frame } from "../model/observation";
 import type { AgentCosts } from "./agent-cost";
-import { AgentTotals } from "./agent-totals";
+import { AgentTotals, WORKER_THREAD } from "./agent-totals";
 import { findingEvent } from "./finding-event";
 import { LeakMetrics } from "./leak-metrics";
 import type { AgentLog } from "./log";
@@ -225,7 +225,7 @@ export class Telemetry {
 
   private read(nowMillis: number): MetricBatch {
     for (const [reason, total] of Object.entries({ ...this.options.drops(), ...this.ownDrops() }))
-      this.totals.noteDrops(reason, "worker", total);
+      this.totals.noteDrops(reason, WORKER_THREAD, "", total);
     const batch = this.metrics.read(nowMillis);
     this.options.described?.();
     this.droppedSeries += batch.droppedSeries;
