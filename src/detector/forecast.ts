@@ -181,7 +181,8 @@ export function isReachedSoon(
 /** Whether at most a share of the room that there was at the start is left. */
 function isHalfUsed(levels: LevelHistory, headroom: Headroom, originMillis: number, livedMillis: number): boolean {
   const series = levels.series(readerOf(headroom), originMillis);
-  const level = series.values.at(-1) ?? 0;
+  const latest = levels.latest();
+  const level = (latest === null ? null : readerOf(headroom)(latest)) ?? 0;
   const start = medianAround(series, originMillis + livedMillis / BLOCKS / 2, livedMillis / BLOCKS);
   return headroom.bytes <= URGENT_LEFT_SHARE * (headroom.bytes + level - start);
 }

@@ -26,9 +26,12 @@ export interface Trend {
 
 export class LevelHistory {
   private readings: TimedReading[] = [];
+  /** Not among the readings where it came too soon after the last one that is kept. */
+  private newest: LevelReading | null = null;
   private spacingMillis = 0;
 
   add(timeMillis: number, level: LevelReading): void {
+    this.newest = level;
     const last = this.readings[this.readings.length - 1];
     if (last !== undefined && timeMillis - last.timeMillis < this.spacingMillis) return;
     this.readings.push({ ...level, timeMillis });
@@ -46,7 +49,7 @@ export class LevelHistory {
   }
 
   latest(): LevelReading | null {
-    return this.readings[this.readings.length - 1] ?? null;
+    return this.newest;
   }
 
   /** @param of which level; null readings are left out. */
