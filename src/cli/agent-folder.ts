@@ -70,8 +70,9 @@ export function requireFolder(folder: string): void {
   }
 }
 
-/** @param error of the file system. */
-export function unreadable(path: string, error: unknown): AgentError {
+/** @returns what to throw: an error of the file system says what cannot be read, any other one is a bug and stays as it is. */
+export function unreadable(path: string, error: unknown): unknown {
+  if (typeof (error as NodeJS.ErrnoException).code !== "string") return error;
   return new AgentError("ERR_LEAK_AGENT_FOLDER", `${path} cannot be read: ${folderReason(error)}`, { cause: error });
 }
 
@@ -205,5 +206,9 @@ function bySeriousness(a: Finding, b: Finding): number {
 }
 
 function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+  } catch (error) {
+    throw unreadable(path, error);
+  }
 }

@@ -94,6 +94,8 @@ function explain(error: unknown, terminal: Terminal): number {
   }
 }
 
+// Stays so if a command never ends, which empties the event loop: that is a bug too.
+process.exitCode = EXIT_INTERNAL;
 const terminal = new Terminal(process.stdout, process.stderr);
 // The rejection ends in `explain`; a program's last statement has nobody to await it.
 void run(process.argv.slice(2), terminal)
