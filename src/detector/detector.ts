@@ -236,6 +236,14 @@ export class Detector {
     const supported = this.levelWatch.escalate(this.supportedVerdict(owner, tracked, now), owner, tracked, now);
     if (supported !== "watch") tracked.isSpent = false;
     if (tracked.isSpent) return null;
+    const patience = WITHDRAWAL_SHARE_OF_HORIZON * this.memory.options.horizonMillis;
+    if (tracked.verdict !== "urgent" || supported === "urgent") tracked.calmSinceMillis = null;
+    else tracked.calmSinceMillis ??= now;
+    if (tracked.calmSinceMillis !== null && supported !== null) {
+      // Nobody is woken twice because the site's share of the growth hovers around what is urgent.
+      tracked.brokenSinceMillis = null;
+      return now - tracked.calmSinceMillis < patience ? null : supported;
+    }
     const standing = isStanding(tracked.verdict);
     const weakens =
       (tracked.verdict === "leak" && supported !== "leak" && supported !== "urgent") ||
@@ -248,13 +256,11 @@ export class Detector {
     if (tracked.verdict === "retracted" || tracked.verdict === "inconclusive") return null;
     // Counting noise breaks a rule now and then: a verdict weakens only when it stays broken.
     tracked.brokenSinceMillis ??= now;
-    const patience = WITHDRAWAL_SHARE_OF_HORIZON * this.memory.options.horizonMillis;
     if (now - tracked.brokenSinceMillis < patience) return null;
     if (supported === "saturating") return "saturating";
     // Still over threshold, but for a while now another function names the same samples better.
     if (supported !== null && tracked.verdict === "watch") return "inconclusive";
     if (supported !== "watch") return "retracted";
-    if (tracked.verdict === "urgent") return "watch"; // The level has calmed down; the site is what it was before.
     if (!isRefuted(owner.evaluations.get(tracked.frame) ?? null)) return null;
     tracked.isSpent = true;
     return "retracted";
@@ -409,6 +415,7 @@ function newSite(frame: number, namedFrame: number, now: number): TrackedSite {
     sequence: 0,
     firstSeenMillis: now,
     brokenSinceMillis: null,
+    calmSinceMillis: null,
     isSpent: false,
     readySinceMillis: null,
     ladder: null,

@@ -94,6 +94,8 @@ interface SignalState {
   firstSeenMillis: number;
   heldSinceMillis: number | null;
   brokenSinceMillis: number | null;
+  /** Since when `urgent` stands although no look supported as much. */
+  calmSinceMillis: number | null;
   last: OutsideReading | null;
 }
 
@@ -146,6 +148,7 @@ export class OutsideGrowth {
         firstSeenMillis: 0,
         heldSinceMillis: null,
         brokenSinceMillis: null,
+        calmSinceMillis: null,
         last: null,
       };
       this.states.set(signal, state);
@@ -161,16 +164,19 @@ export class OutsideGrowth {
     look: OutsideLook,
   ): VerdictName | null {
     const supported = reading === null ? null : this.supported(rule, reading, state, levels, look);
+    const patience = WITHDRAWAL_SHARE_OF_HORIZON * this.horizonMillis;
+    if (state.verdict !== "urgent" || supported === "urgent") state.calmSinceMillis = null;
+    else state.calmSinceMillis ??= look.nowMillis;
     if (supported !== null) {
       state.brokenSinceMillis = null;
-      // A level weakens from `urgent` when the forecast does, and from `leak` only by being withdrawn.
+      if (state.calmSinceMillis !== null) return look.nowMillis - state.calmSinceMillis < patience ? null : supported;
+      // From `leak` a level weakens only by being withdrawn.
       return state.verdict === "leak" && supported === "watch" ? null : supported;
     }
     state.heldSinceMillis = null;
     if (state.verdict === null || state.verdict === "retracted") return null;
     state.brokenSinceMillis ??= look.nowMillis;
-    const isBroken = look.nowMillis - state.brokenSinceMillis >= WITHDRAWAL_SHARE_OF_HORIZON * this.horizonMillis;
-    return isBroken ? "retracted" : null;
+    return look.nowMillis - state.brokenSinceMillis >= patience ? "retracted" : null;
   }
 
   private supported(

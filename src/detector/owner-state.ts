@@ -21,6 +21,8 @@ export interface TrackedSite {
   readonly firstSeenMillis: number;
   /** Since when the rules no longer support the standing verdict; null while they do. */
   brokenSinceMillis: number | null;
+  /** Since when `urgent` stands although no look supported as much; null while one does. */
+  calmSinceMillis: number | null;
   /** Withdrawn although the evidence is over threshold: it is not watched again on the same evidence. */
   isSpent: boolean;
   /** Since when it could stand as a leak, but waits for a route that retains more at the same site. */

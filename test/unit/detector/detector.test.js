@@ -298,3 +298,54 @@ test("what such a container holds is part of its bytes per request", () => {
   assert.equal(rateOf(3), rateOf(0), "a few samples are noise");
   assert.ok(rateOf(12) > 1.05 * rateOf(0), `${rateOf(12)} and ${rateOf(0)}`);
 });
+
+/** What is told of `remember` while the heap grows `growthRatio` times as fast as it leaks, and meets its limit after 150 s. */
+function toldNearTheLimit({ seed, growthRatio, prepare = () => {}, ...family }) {
+  // 3 samples/s, each standing for 400/p bytes.
+  const bytesPerMilli = (growthRatio * 3 * 400) / -Math.expm1(-400 / 32_769) / 1_000;
+  const heapLimitBytes = (20e6 + 150_000 * bytesPerMilli) / 0.9;
+  const detector = new Detector({ horizonMillis: 30_000, windowMillis: 250, applicationRoot: "/srv/app" });
+  const told = [];
+  for (const observation of observations({ seed, captureSeconds: 2, lifeSeconds: () => FOREVER, ...family })) {
+    const elapsedMillis = observation.timeMillis - 1_000_000;
+    const postGcHeapBytes = 20e6 + bytesPerMilli * elapsedMillis;
+    prepare(detector, elapsedMillis / 1_000);
+    told.push(
+      ...detector.observe({ ...observation, level: { ...observation.level, postGcHeapBytes, heapLimitBytes } }),
+    );
+  }
+  return told.filter(({ site }) => site.function === "remember");
+}
+
+test("a leak that makes a fifth of the growth, a little more or less, is not urgent anew at each look (seeds 1-6)", () => {
+  let urgentCount = 0;
+  for (let seed = 1; seed <= 6; seed++) {
+    const told = toldNearTheLimit({ seed, growthRatio: 5, seconds: 260 });
+    urgentCount += told.filter(({ verdict }) => verdict === "urgent").length;
+    for (const [index, { verdict, previousVerdict, timeMillis }] of told.entries()) {
+      const stoodMillis = timeMillis - (told[index - 1]?.timeMillis ?? 0);
+      if (previousVerdict === "urgent")
+        assert.ok(stoodMillis >= 10_000, `seed ${seed}: ${verdict} after ${stoodMillis} ms`);
+    }
+  }
+  assert.ok(urgentCount > 0);
+});
+
+test("`urgent` stands while any look of a third of the horizon supports it, and weakens to what is then supported", () => {
+  for (const less of ["leak", "saturating", "watch"]) {
+    let looks = 0;
+    const prepare = (detector, seconds) => {
+      const isUrgent = seconds >= 100 && seconds < 150 && looks++ % 2 === 0;
+      detector.levelWatch.escalate = (verdict) =>
+        verdict === null || seconds < 100 ? verdict : isUrgent ? "urgent" : less;
+    };
+    const told = toldNearTheLimit({ seed: 1, growthRatio: 1, seconds: 162, prepare });
+    const seconds = ({ timeMillis }) => (timeMillis - 1_000_000) / 1_000;
+    const late = told.filter((transition) => seconds(transition) >= 100);
+    assert.deepEqual(
+      late.map(({ verdict }) => verdict),
+      ["urgent", less],
+    );
+    assert.ok(seconds(late[1]) >= 159, `${less} after ${seconds(late[1])} s`);
+  }
+});

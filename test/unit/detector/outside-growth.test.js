@@ -119,3 +119,25 @@ test("what drives the level to its limit is urgent, what only grows beside it is
   assert.ok(verdicts(seen, "array-buffers").includes("urgent"));
   assert.ok(!verdicts(seen, "open-files").includes("urgent"));
 });
+
+test("a level that makes half of the growth of RSS, a little more or less, is not urgent anew at each look", () => {
+  const rnd = random(3);
+  const seen = changes(168, (hour) => ({ ...buffers(8 * hour), rssBytes: (340 + 16 * hour + 60 * rnd()) * MB }), {
+    isUrgent: (hour) => hour > 60,
+  }).filter(([, signal]) => signal === "array-buffers");
+  assert.ok(verdicts(seen, "array-buffers").includes("urgent"));
+  for (const [index, [hour, , verdict]] of seen.entries()) {
+    const [before, , previous] = seen[index - 1] ?? [];
+    if (previous === "urgent") assert.ok(hour - before >= 8, `${verdict} after ${hour - before} h`);
+  }
+});
+
+test("what is no longer urgent is what it was before, a third of the horizon later", () => {
+  const isUrgent = (hour) => hour > 120 && hour < 140;
+  const seen = changes(168, (hour) => buffers(8 * hour), { isUrgent });
+  assert.deepEqual(verdicts(seen, "array-buffers"), ["watch", "leak", "urgent", "leak"]);
+  assert.deepEqual(
+    seen.slice(2).map(([hour]) => hour),
+    [121, 148],
+  );
+});
