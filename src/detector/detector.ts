@@ -113,7 +113,10 @@ export class Detector {
       const halfMillis = halfExposureMillis(owner.clock, now);
       store.pruneDeaths(owner.key, owner.hasRequests ? Math.min(halfMillis, poolHalfMillis) : halfMillis);
       const own = ladders.get(owner.key) ?? [];
-      if (store.of(owner.key).size < MINIMUM_SAMPLES && owner.tracked.size === 0 && own.length === 0) continue;
+      if (store.of(owner.key).size < MINIMUM_SAMPLES && owner.tracked.size === 0 && own.length === 0) {
+        if (owner.evaluations.size > 0) owner.noteLook(new Map(), now); // Its samples left with a thread.
+        continue;
+      }
       this.lookAt(owner, own, now, transitions);
     }
     this.lookAtPool(now, transitions);

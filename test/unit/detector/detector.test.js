@@ -349,3 +349,18 @@ test("`urgent` stands while any look of a third of the horizon supports it, and 
     assert.ok(seconds(late[1]) >= 159, `${less} after ${seconds(late[1])} s`);
   }
 });
+
+test("evidence of a thread that has ended is evidence no longer, also where it never became a site", () => {
+  const detector = new Detector({ horizonMillis: 30_000, windowMillis: 250, applicationRoot: "/srv/app" });
+  const lnEvidences = () => detector.summary(10, new Set()).sites.flatMap(({ lnE }) => lnE ?? []);
+  let last;
+  for (const observation of observations({ seconds: 60, samplesPerSecond: 0.4, lifeSeconds: () => FOREVER })) {
+    last = { ...observation, thread: 1 };
+    detector.observe(last);
+  }
+  assert.ok(lnEvidences().length > 0);
+  assert.equal(detector.view.owners.get("route:1").tracked.size, 0, "it is short of its threshold");
+  detector.observe({ ...last, timeMillis: last.timeMillis + 1_000, restarted: true, matured: [], freed: [] });
+  assert.deepEqual(lnEvidences(), []);
+  assert.equal(detector.view.owners.get("route:1").evaluations.size, 0);
+});
