@@ -32,7 +32,6 @@ const MINIMUM_SAMPLES = 8;
 const LOOK_SPACING_SHARE = 1 / 60;
 /** A look takes time in proportion to the samples remembered: with more than this, looks come less often. */
 const SAMPLES_PER_LOOK_SPACING = 2_000;
-const MAX_TRACKED_PER_OWNER = 64;
 /** Evidence above this share of its threshold will probably cross it within a horizon. */
 const PROMISING_SHARE = 0.5;
 /** Sites of two routes are one when more than this share of the samples passes through the standing one. */
@@ -95,6 +94,13 @@ export class Detector {
   tally(): SurvivalTally {
     this.survivals ??= new SurvivalTally(this.memory.stacks);
     return this.survivals;
+  }
+
+  /** What found no room and is not followed, for metrics. */
+  refused(): Readonly<Record<"sites" | "containers", number>> {
+    const { owners, pool, ladders } = this.memory;
+    const sites = [...owners.values(), pool.owner].reduce((sum, { refusedCount }) => sum + refusedCount, 0);
+    return { sites, containers: ladders.refusedCount };
   }
 
   /** What is known now, for metrics. @param limit most sites to name. @param shown as in `summarize`. */
@@ -226,8 +232,7 @@ export class Detector {
       known.frame = frame;
       return;
     }
-    if (owner.tracked.size >= MAX_TRACKED_PER_OWNER) return;
-    owner.tracked.set(namedFrame, newSite(frame, namedFrame, now));
+    owner.track(newSite(frame, namedFrame, now));
   }
 
   private nextVerdict(

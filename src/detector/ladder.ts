@@ -50,6 +50,8 @@ export interface LadderReading {
 
 export class Ladders {
   private readonly byLeaf = new Map<number, StoredSample[]>();
+  /** Records of functions that found no room. */
+  refusedCount = 0;
 
   constructor(private readonly stacks: StackIndex) {}
 
@@ -58,7 +60,8 @@ export class Ladders {
     const leaf = this.stacks.leaf(sample.stack);
     const records = this.byLeaf.get(leaf);
     if (records === undefined) {
-      if (this.byLeaf.size < MAX_LADDERS) this.byLeaf.set(leaf, [sample]);
+      if (this.byLeaf.size < MAX_LADDERS || this.makeRoom()) this.byLeaf.set(leaf, [sample]);
+      else this.refusedCount++;
       return;
     }
     records.push(sample);
@@ -91,6 +94,28 @@ export class Ladders {
       }
     }
     return readings;
+  }
+
+  /** Forgets the function whose last record is oldest, of those of which nothing lives and that no living ladder begins with. */
+  private makeRoom(): boolean {
+    let oldest: { leaf: number; bornMillis: number } | null = null;
+    for (const [leaf, records] of this.byLeaf) {
+      const bornMillis = records.at(-1)?.bornMillis ?? 0;
+      if (oldest !== null && bornMillis >= oldest.bornMillis) continue;
+      if (records.some(isLiving) || this.goesOnInCaller(records)) continue;
+      oldest = { leaf, bornMillis };
+    }
+    return oldest !== null && this.byLeaf.delete(oldest.leaf);
+  }
+
+  /** Whether a caller's living records may be the later steps of these (`chainsOf`). */
+  private goesOnInCaller(records: readonly StoredSample[]): boolean {
+    const last = records.at(-1);
+    if (last === undefined) return false;
+    return this.stacks.stack(last.stack).some((caller) => {
+      const own = this.byLeaf.get(caller);
+      return own?.some(isLiving) && (own[0]?.bornMillis ?? 0) > last.bornMillis;
+    });
   }
 
   /** By function, the records of others that it calls: the one that grows the container may be compiled into it later. */
@@ -163,7 +188,7 @@ function majorityOwner(records: readonly StoredSample[]): string | null {
 
 /** The stores that were larger than all before, oldest first; empty where several live at once or sizes fall back. */
 function stepsOf(records: readonly StoredSample[]): StoredSample[] {
-  const living = records.filter((sample) => sample.freedMillis === Number.POSITIVE_INFINITY).length;
+  const living = records.filter(isLiving).length;
   if (living === 0 || living > MAX_LIVING) return [];
   const steps: StoredSample[] = [];
   for (const sample of records.toSorted((a, b) => a.bornMillis - b.bornMillis)) {
@@ -208,4 +233,8 @@ export function judgeLadder(
   const trend = trendOf();
   const agrees = trend !== null && trend.low > 0 && trend.bytesPerHour >= LEVEL_SHARE * bytesPerHour;
   return agrees ? "leak" : "watch";
+}
+
+function isLiving(sample: StoredSample): boolean {
+  return sample.freedMillis === Number.POSITIVE_INFINITY;
 }

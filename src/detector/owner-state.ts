@@ -7,6 +7,9 @@ import type { InferredOwner } from "./infer-owner";
 import type { LadderReading } from "./ladder";
 import { isRefuted } from "./verdict";
 
+/** Sites with a verdict, or with one before. */
+export const MAX_TRACKED_PER_OWNER = 64;
+
 /** A site that has, or had, a verdict. */
 export interface TrackedSite {
   /** The function whose samples are the evidence. */
@@ -46,6 +49,8 @@ export class OwnerState {
   private readonly refutedAt = new Map<number, number>();
   /** By the named function. */
   readonly tracked: Map<number, TrackedSite> = new Map();
+  /** How often a site found no room. */
+  refusedCount = 0;
   evaluations: ReadonlyMap<number, Evaluation> = new Map();
   /** Order in which owners were first tested; decides the share of the error budget. -1 before. */
   order = -1;
@@ -65,6 +70,26 @@ export class OwnerState {
     const order = this.siteOrders.size;
     this.siteOrders.set(frame, order);
     return order;
+  }
+
+  /** Follows one more site, where there is no room in place of the oldest that is over and done with. @returns false: refused. */
+  track(site: TrackedSite): boolean {
+    if (this.tracked.size >= MAX_TRACKED_PER_OWNER) {
+      const done = [...this.tracked.values()].find((tracked) => this.isDone(tracked));
+      if (done === undefined) {
+        this.refusedCount++;
+        return false;
+      }
+      this.tracked.delete(done.namedFrame);
+    }
+    this.tracked.set(site.namedFrame, site);
+    return true;
+  }
+
+  /** Nothing speaks for it now, so that it would not be told anew on evidence that was told before. */
+  private isDone({ verdict, isSpent, ladder, frame }: TrackedSite): boolean {
+    if (verdict !== "retracted" && verdict !== "inconclusive") return false;
+    return !isSpent && ladder === null && this.evaluations.get(frame)?.overThreshold !== true;
   }
 
   /** Notes which functions are over threshold at this look. */

@@ -109,6 +109,10 @@ export class Judgement {
     return this.history?.droppedObservations ?? 0;
   }
 
+  get refused(): ReturnType<Detector["refused"]> {
+    return this.detector.refused();
+  }
+
   /** Unique for this life of this process; `service.instance.id` where the environment gives none. */
   private get instanceId(): string {
     return instanceIdOf(this.options.start.processStartMillis, this.options.processId);

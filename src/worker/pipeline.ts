@@ -120,6 +120,7 @@ export class Pipeline {
         log_lines: this.log.droppedLines,
         life_records: this.options.journal?.droppedRecords ?? 0,
         history_lines: this.judgement.droppedObservations,
+        ...this.judgement.refused,
         ...this.options.profileExport?.drops(),
       }),
     });

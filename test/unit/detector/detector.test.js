@@ -364,3 +364,29 @@ test("evidence of a thread that has ended is evidence no longer, also where it n
   assert.deepEqual(lnEvidences(), []);
   assert.equal(detector.view.owners.get("route:1").evaluations.size, 0);
 });
+
+test("an owner with as many withdrawn sites as it has room for still gets a new one (seeds 1-4)", () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const detector = new Detector({ horizonMillis: 30_000, windowMillis: 250, applicationRoot: "/srv/app" });
+    const told = [];
+    for (const observation of observations({ seed, captureSeconds: 2, lifeSeconds: () => FOREVER })) {
+      const tracked = detector.view.owners.get("route:1")?.tracked;
+      for (let frame = 1_000; frame < 1_064 && tracked?.size < 64 && !tracked.has(2); frame++)
+        tracked.set(frame, {
+          frame,
+          namedFrame: frame,
+          verdict: "retracted",
+          sequence: 2,
+          isSpent: false,
+          ladder: null,
+        });
+      told.push(...detector.observe(observation));
+    }
+    assert.ok(
+      told.some(({ verdict, site }) => verdict === "leak" && site.function === "remember"),
+      `seed ${seed}`,
+    );
+    assert.equal(detector.view.owners.get("route:1").tracked.size, 64);
+    assert.deepEqual(detector.refused(), { sites: 0, containers: 0 });
+  }
+});

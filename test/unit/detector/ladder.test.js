@@ -168,3 +168,57 @@ it("what a container holds is part of what it retains, once enough samples show 
   assert.deepEqual(withContents(container, contents, 7), container);
   assert.deepEqual(withContents(container, { ...contents, bytesPerHourLow: 0 }, 80), container);
 });
+
+describe("more functions with large objects than there is room for", () => {
+  const FUNCTIONS = 512;
+
+  /** One large object of each of `FUNCTIONS` functions at hour 1, some of them still living; then a container grows in another. */
+  function readingsOf(isLiving, stackOf = () => [FUNCTIONS]) {
+    const stacks = new StackIndex();
+    for (let line = 0; line <= FUNCTIONS + 1; line++)
+      stacks.addFrames([{ function: `f${line}`, file: "/srv/app/record.js", line: line + 1, column: 1 }]);
+    const ladders = new Ladders(stacks);
+    let stackCount = 0;
+    const note = (stack, hour, sizeBytes) => {
+      stacks.addStacks([stack]);
+      const born = 1 + hour * HOUR;
+      const sample = new StoredSample(1, 0, born, born, "request", OWNER, stackCount++, sizeBytes, INTERVAL_BYTES);
+      ladders.note(sample, INTERVAL_BYTES);
+      return sample;
+    };
+    for (let frame = 0; frame < FUNCTIONS; frame++) {
+      const sample = note([frame], 1, 40_000);
+      if (!isLiving(frame)) sample.freedMillis = 1 + 2 * HOUR;
+    }
+    let previous = null;
+    for (const [index, [hour, sizeBytes]] of GROWING.entries()) {
+      if (previous !== null) previous.freedMillis = 1 + hour * HOUR;
+      previous = note(stackOf(index), hour, sizeBytes);
+    }
+    return { ladders, note, readings: () => read(ladders, 40).map(({ frame, records }) => [frame, records]) };
+  }
+
+  it("forgets one of which nothing lives for a new one, and never one that climbs", () => {
+    const { note, readings } = readingsOf((frame) => frame % 2 === 0);
+    assert.deepEqual(readings(), [[FUNCTIONS, 6]]);
+    for (let i = 0; i < 2 * FUNCTIONS; i++)
+      note([FUNCTIONS + 1, i % FUNCTIONS], 33, 40_000).freedMillis = 1 + 34 * HOUR;
+    assert.deepEqual(readings(), [[FUNCTIONS, 6]]);
+  });
+
+  it("keeps the first steps of a function that V8 has compiled into its caller since", () => {
+    const { note, readings } = readingsOf(
+      () => false,
+      (index) => (index < 3 ? [FUNCTIONS, FUNCTIONS + 1] : [FUNCTIONS]),
+    );
+    assert.deepEqual(readings(), [[FUNCTIONS, 6]]);
+    for (let i = 0; i < FUNCTIONS; i++) note([i], 33, 40_000).freedMillis = 1 + 34 * HOUR;
+    assert.deepEqual(readings(), [[FUNCTIONS, 6]]);
+  });
+
+  it("takes no new one where every known one has something that lives, and counts it", () => {
+    const { ladders, readings } = readingsOf(() => true);
+    assert.deepEqual(readings(), []);
+    assert.equal(ladders.refusedCount, 6);
+  });
+});
