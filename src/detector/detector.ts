@@ -2,7 +2,7 @@
  * Pure: the same observations give the same transitions, live or replayed from a history file.
  * Owns the order of work at each look: take in, test every function of every owner, name sites, judge, report changes.
  */
-import type { VerdictName } from "../model/finding";
+import { isAlarm, type VerdictName } from "../model/finding";
 import type { Observation } from "../model/observation";
 import { describeTransition, type GrowthOf, routeHasShown } from "./describe-transition";
 import { DetectorMemory, type DetectorOptions } from "./detector-memory";
@@ -204,8 +204,10 @@ export class Detector {
       }
       if (owner === this.memory.pool.owner && this.waitsForARoute(owner, tracked)) continue;
       if (!isStanding(tracked.verdict) && isStanding(next)) {
-        if (this.mergesIntoAnother(owner, tracked) || this.waitsForAnother(owner, tracked, now)) continue;
+        if (this.mergesIntoAnother(owner, tracked, next) || this.waitsForAnother(owner, tracked, now)) continue;
         if (this.waitsForOwnCode(owner, tracked, now)) continue;
+      } else if (isAlarm({ verdict: next }) && !isAlarm(tracked) && this.isToldElsewhere(owner, tracked, next)) {
+        continue;
       }
       this.tell(owner, tracked, next, now, transitions);
     }
@@ -305,15 +307,23 @@ export class Detector {
    * What one route retains is one finding: an object graph is allocated in many places. One site leaking on several
    * routes is one finding too. Owners without a route may have several unrelated ones.
    */
-  private mergesIntoAnother(owner: OwnerState, tracked: TrackedSite): boolean {
+  private mergesIntoAnother(owner: OwnerState, tracked: TrackedSite, verdict: VerdictName): boolean {
     const standsHere =
       owner.hasRequests && [...owner.tracked.values()].some((site) => isStanding(site.verdict) && site !== tracked);
-    if (standsHere) return true;
+    return standsHere || this.isToldElsewhere(owner, tracked, verdict);
+  }
+
+  /** An alarm is told only by an alarm: what fills a cache on another route says nothing of a leak on this one. */
+  private isToldElsewhere(owner: OwnerState, tracked: TrackedSite, verdict: VerdictName): boolean {
     const living = this.memory.livingAt(owner, tracked.frame);
-    for (const other of [...this.memory.owners.values(), this.memory.pool.owner]) {
+    const { pool, owners } = this.memory;
+    for (const other of [...owners.values(), pool.owner]) {
       if (other === owner) continue;
+      // The samples of a route are in the pool too.
+      const tells =
+        other !== pool.owner && isAlarm({ verdict }) ? isAlarm : (site: TrackedSite) => isStanding(site.verdict);
       for (const site of other.tracked.values()) {
-        if (!isStanding(site.verdict) || !this.isSameSite(site, tracked, living)) continue;
+        if (!tells(site) || !this.isSameSite(site, tracked, living)) continue;
         tracked.mergedInto = other.key;
         return true;
       }

@@ -390,3 +390,47 @@ test("an owner with as many withdrawn sites as it has room for still gets a new 
     assert.deepEqual(detector.refused(), { sites: 0, containers: 0 });
   }
 });
+
+/**
+ * Two routes allocate through `remember`. Odd ordinals are of GET /leak/:id, with finite keys: ever fewer of its objects are
+ * new. GET /other keeps all of its own from 60 s on.
+ */
+function besideACache({ power, ...family }) {
+  const isFilling = (ordinal) => ordinal % 2 === 1;
+  const isKept = (seconds, ordinal, rnd) =>
+    isFilling(ordinal) ? rnd() < (15 / Math.max(15, seconds)) ** power : seconds > 60;
+  const lifeSeconds = (...born) => (isKept(...born) ? FOREVER : 0);
+  const detector = new Detector({ horizonMillis: 30_000, windowMillis: 250, applicationRoot: "/srv/app" });
+  const told = [];
+  for (const observation of observations({ captureSeconds: 2, otherShare: 0.5, lifeSeconds, ...family })) {
+    const matured = observation.matured?.map((sample) => ({
+      ...sample,
+      route: isFilling(Number(sample.key.split(":")[2])) ? 1 : 2,
+    }));
+    told.push(...detector.observe({ ...observation, matured }));
+  }
+  return told;
+}
+
+test("a leak is told also where another route fills a cache through the same function (seeds 1-4)", () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const told = besideACache({ seed, power: 2, seconds: 136, samplesPerSecond: 250 });
+    const verdictsOf = (name) => told.filter(({ route }) => route.name === name).map(({ verdict }) => verdict);
+    assert.deepEqual(verdictsOf("GET /leak/:id"), ["watch", "saturating"], `seed ${seed}`);
+    assert.deepEqual(verdictsOf("GET /other"), ["watch", "leak"], `seed ${seed}`);
+  }
+});
+
+test("while that leak stands, the cache is no second one where its growth looks steady for a while (seeds 1-12)", () => {
+  let leakCount = 0;
+  for (let seed = 1; seed <= 12; seed++) {
+    const standing = new Set();
+    for (const { key, verdict } of besideACache({ seed, power: 1.3, seconds: 240, samplesPerSecond: 16 })) {
+      if (verdict === "leak") standing.add(key);
+      else standing.delete(key);
+      assert.ok(standing.size <= 1, `seed ${seed}: ${[...standing]}`);
+      leakCount += verdict === "leak" ? 1 : 0;
+    }
+  }
+  assert.ok(leakCount >= 12);
+});
