@@ -322,11 +322,7 @@ export class Detector {
       // The samples of a route are in the pool too.
       const tells =
         other !== pool.owner && isAlarm({ verdict }) ? isAlarm : (site: TrackedSite) => isStanding(site.verdict);
-      for (const site of other.tracked.values()) {
-        if (!tells(site) || !this.isSameSite(site, tracked, living)) continue;
-        tracked.mergedInto = other.key;
-        return true;
-      }
+      if ([...other.tracked.values()].some((site) => tells(site) && this.isSameSite(site, tracked, living))) return true;
     }
     return false;
   }
@@ -441,6 +437,5 @@ function newSite(frame: number, namedFrame: number, now: number): TrackedSite {
     inferred: null,
     inferredAtMillis: now,
     pooledAs: null,
-    mergedInto: null,
   };
 }

@@ -38,8 +38,6 @@ export interface TrackedSite {
   inferredAtMillis: number;
   /** How the routes were called when a site of the pool was last told; null for other owners, and before. */
   pooledAs: Route | null;
-  /** Lives on as another route of this owner's finding (same site). */
-  mergedInto: string | null;
 }
 
 export class OwnerState {
