@@ -37,6 +37,12 @@ const PROGRESS_LINE_SECONDS = 15;
 /** The agents' folders of the cases that run now, unless --keep. */
 const temporaryFolders = new Set();
 
+/** Of this run alone: several of one case may start in the same millisecond. */
+function keptFolder(parent, name) {
+  fs.mkdirSync(parent, { recursive: true });
+  return fs.mkdtempSync(path.resolve(parent, `${name}-`));
+}
+
 function removeTemporaryFolders() {
   for (const folder of temporaryFolders) fs.rmSync(folder, { recursive: true, force: true });
   temporaryFolders.clear();
@@ -124,7 +130,7 @@ async function runAll(runs, options) {
 /** Runs one case once. Never throws: a case that did not run has `score: null` and says why in `failure`. */
 async function evaluateCase(service, options, position) {
   const directory = options.keep
-    ? path.resolve(options.keep, `${service.name}-${Date.now()}`)
+    ? keptFolder(options.keep, service.name)
     : fs.mkdtempSync(path.join(os.tmpdir(), `leak-agent-eval-${service.name}-`));
   fs.mkdirSync(directory, { recursive: true });
   if (!options.keep) temporaryFolders.add(directory);

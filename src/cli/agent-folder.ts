@@ -70,8 +70,17 @@ export function requireFolder(folder: string): void {
   }
 }
 
+/** @throws AgentError `ERR_LEAK_AGENT_FOLDER` when this user may not even see what it is. */
+export function isFolder(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
 /** @returns what to throw: an error of the file system says what cannot be read, any other one is a bug and stays as it is. */
-export function unreadable(path: string, error: unknown): unknown {
+function unreadable(path: string, error: unknown): unknown {
   if (typeof (error as NodeJS.ErrnoException).code !== "string") return error;
   return new AgentError("ERR_LEAK_AGENT_FOLDER", `${path} cannot be read: ${folderReason(error)}`, { cause: error });
 }

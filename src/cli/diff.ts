@@ -1,10 +1,9 @@
 /**
  * Runs in the CLI process. Owns `leak-agent diff`: the lines that grew most between two profiles or two points in time.
  */
-import { statSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { AgentError } from "../errors";
-import { applicationRoot, requireFolder, unreadable } from "./agent-folder";
+import { applicationRoot, isFolder, requireFolder } from "./agent-folder";
 import { PAGE_COLUMNS, wrap } from "./columns";
 import {
   type Command,
@@ -276,15 +275,6 @@ function values(row: HeapDifference): Record<string, number | null> {
     countDifference: row.countDifference,
     averageBytes: row.count > 0 ? row.sizeBytes / row.count : null,
   };
-}
-
-/** @throws AgentError `ERR_LEAK_AGENT_FOLDER` when this user may not even see what it is. */
-function isFolder(path: string): boolean {
-  try {
-    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-  } catch (error) {
-    throw unreadable(path, error);
-  }
 }
 
 function usage(message: string): AgentError {

@@ -2,13 +2,15 @@
  * Runs in the CLI process. Owns `leak-agent replay`: the detector run again on a recorded history.
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { basename, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { Detector } from "../detector/detector";
 import { type FindingContext, toFinding } from "../detector/finding-record";
 import { AgentError } from "../errors";
+import { listFolder } from "../export/folder";
 import { isHistoryHeader, lifeSegments, readHistory, readLife } from "../export/history-file";
 import { type Finding, isAlarm } from "../model/finding";
 import type { HistoryHeader, Observation } from "../model/observation";
+import { isFolder } from "./agent-folder";
 import { wrap } from "./columns";
 import { type Command, type CommandInput, EXIT_LEAK, EXIT_NO_LEAK, exitCodeHelp } from "./command";
 import { headline } from "./finding-text";
@@ -20,9 +22,10 @@ import type { Terminal } from "./terminal";
 /** Enough of a file's end to hold its last complete line. */
 const TAIL_BYTES = 1 << 20;
 
-const HELP = `Usage: leak-agent replay HISTORY... [options]
+const HELP = `Usage: leak-agent replay HISTORY|DIR... [options]
 
-Runs the detector of this version on recorded histories (history-*.jsonl in the agent's folder)
+Runs the detector of this version on recorded histories (history-*.jsonl in the agent's folder;
+all of them where a folder is named)
 and prints each change of a verdict with the time since the process started. All segments of a
 process's life are read together, whichever of them is named. A last line that was cut off when
 the process died is left out.
@@ -47,7 +50,7 @@ export const replayCommand: Command = {
 };
 
 async function run(input: CommandInput): Promise<number> {
-  const histories = distinctLives(input.positionals);
+  const histories = distinctLives(input.positionals.flatMap(historiesOf));
   if (histories.length === 0) {
     throw new AgentError("ERR_LEAK_AGENT_USAGE", "replay needs a history file; see leak-agent replay --help");
   }
@@ -63,6 +66,14 @@ interface RecordedLife {
   readonly file: string;
   /** One file where the name is not one the agent gives: a copy. */
   readonly segments: readonly string[];
+}
+
+/** @throws AgentError `ERR_LEAK_AGENT_HISTORY` for a folder without one. */
+function historiesOf(path: string): string[] {
+  if (!isFolder(path)) return [path];
+  const own = listFolder(path).filter(({ kind }) => kind === "history");
+  if (own.length === 0) throw new AgentError("ERR_LEAK_AGENT_HISTORY", `${path} holds no history-*.jsonl`);
+  return own.map(({ name }) => join(path, name));
 }
 
 function distinctLives(files: readonly string[]): RecordedLife[] {

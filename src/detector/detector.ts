@@ -322,7 +322,8 @@ export class Detector {
       // The samples of a route are in the pool too.
       const tells =
         other !== pool.owner && isAlarm({ verdict }) ? isAlarm : (site: TrackedSite) => isStanding(site.verdict);
-      if ([...other.tracked.values()].some((site) => tells(site) && this.isSameSite(site, tracked, living))) return true;
+      if ([...other.tracked.values()].some((site) => tells(site) && this.isSameSite(site, tracked, living)))
+        return true;
     }
     return false;
   }

@@ -24,7 +24,8 @@ export interface SiteSample {
  * The function to name for what is retained below `frame`.
  * - Its own samples came from inlined callees, by evidence: the deepest callee that holds 80 % of what lies below, else
  *   one of the package that does.
- * - No single callee, but one package holds 80 % of all samples: the function of that package seen most often.
+ * - No single callee, but one package holds 80 % of all samples: the deepest function of that package that is on 80 % as many
+ *   of them as the one seen most often.
  * - Otherwise `frame` itself.
  * Fails where a function allocates the retained object itself and an inlined callee allocates parts of it.
  */
@@ -41,7 +42,7 @@ export function nameBelow(frame: number, samples: readonly SiteSample[], stacks:
   const selfCount = samples.length - below.length;
   const isInlined =
     selfCount >= SELF_SHARE * samples.length && (skips >= MINIMUM_SKIPS || beganBelow(frame, samples, stacks));
-  if (isInlined) return deepestHolder(below) ?? packageHolder(below, below.length, stacks) ?? frame;
+  if (isInlined) return deepestHolder(below, below.length) ?? packageHolder(below, below.length, stacks) ?? frame;
   return packageHolder(below, samples.length, stacks) ?? frame;
 }
 
@@ -68,7 +69,12 @@ function chainBelow(frame: number, stack: number, stacks: StackIndex): { chain: 
   return { chain, isSkip: false };
 }
 
-function deepestHolder(chains: readonly (readonly number[])[]): number | null {
+function folderOf(frame: number, stacks: StackIndex): string | null {
+  return packageFolder(stacks.frames[frame]?.file ?? "");
+}
+
+/** The deepest function that is on four fifths of `scale` chains, by default as many as the one on most of them. */
+function deepestHolder(chains: readonly (readonly number[])[], scale?: number): number | null {
   const held = new Map<number, { count: number; depth: number }>();
   for (const chain of chains) {
     chain.forEach((frame, depth) => {
@@ -76,34 +82,24 @@ function deepestHolder(chains: readonly (readonly number[])[]): number | null {
       held.set(frame, { count: entry.count + 1, depth: entry.depth + depth });
     });
   }
-  let best: { frame: number; depth: number } | null = null;
-  for (const [frame, { count, depth }] of held) {
-    if (count < HOLDS_SHARE * chains.length) continue;
-    if (best === null || depth / count > best.depth) best = { frame, depth: depth / count };
-  }
-  return best?.frame ?? null;
+  const least = HOLDS_SHARE * (scale ?? Math.max(...[...held.values()].map(({ count }) => count)));
+  const holders = [...held].filter(([, { count }]) => count >= least);
+  const meanDepth = ({ count, depth }: { count: number; depth: number }): number => depth / count;
+  holders.sort(([, a], [, b]) => meanDepth(b) - meanDepth(a) || b.count - a.count);
+  return holders[0]?.[0] ?? null;
 }
 
-/** The function seen most often in the one package that holds 80 % of `sampleCount` samples. */
+/** In the one package that holds 80 % of `sampleCount` samples, the deepest of the functions that are seen most often. */
 function packageHolder(chains: readonly (readonly number[])[], sampleCount: number, stacks: StackIndex): number | null {
   const chainsOf = new Map<string, number>();
-  const framesOf = new Map<string, Map<number, number>>();
   for (const chain of chains) {
-    for (const folder of new Set(chain.map((frame) => packageFolder(stacks.frames[frame]?.file ?? "")))) {
+    for (const folder of new Set(chain.map((frame) => folderOf(frame, stacks)))) {
       if (folder !== null) chainsOf.set(folder, (chainsOf.get(folder) ?? 0) + 1);
-    }
-    for (const frame of chain) {
-      const folder = packageFolder(stacks.frames[frame]?.file ?? "");
-      if (folder === null) continue;
-      const counts = framesOf.get(folder) ?? new Map<number, number>();
-      counts.set(frame, (counts.get(frame) ?? 0) + 1);
-      framesOf.set(folder, counts);
     }
   }
   for (const [folder, count] of chainsOf) {
     if (count < HOLDS_SHARE * sampleCount) continue;
-    const [most] = [...(framesOf.get(folder) ?? [])].sort((a, b) => b[1] - a[1]);
-    return most?.[0] ?? null;
+    return deepestHolder(chains.map((chain) => chain.filter((frame) => folderOf(frame, stacks) === folder)));
   }
   return null;
 }

@@ -50,6 +50,20 @@ test("replay of a leaking service prints each change of its verdict with its tim
   assert.ok(width(stdout) <= 110, "a headline is never cut, everything else fits 100 columns");
 });
 
+test("replay of a folder takes each history in it, oldest first", async (context) => {
+  const folder = temporaryFolder(context);
+  writeHistory(folder, HEALTHY);
+  const copy = temporaryFolder(context);
+  copyFileSync(writeHistory(copy, LEAKING), join(folder, "history-20261124T100000000Z-4321.jsonl"));
+  const { code, stdout } = await runCli(["replay", folder]);
+  assert.equal(code, 1);
+  const titles = [...stdout.matchAll(/^history-\S+\.jsonl/gm)].map(([title]) => title);
+  assert.deepEqual(titles, ["history-20261124T100000000Z-4321.jsonl", "history-20261125T100000000Z-4321.jsonl"]);
+  const empty = await runCli(["replay", temporaryFolder(context)]);
+  assert.equal(empty.code, 3);
+  assert.match(empty.stderr, /holds no history-\*\.jsonl \[ERR_LEAK_AGENT_HISTORY\]/);
+});
+
 test("replay of a healthy service exits 0", async (context) => {
   const history = writeHistory(temporaryFolder(context), HEALTHY);
   const { code, stdout } = await runCli(["replay", history]);

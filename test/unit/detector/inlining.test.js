@@ -59,7 +59,7 @@ test("a function whose own share never changed is named itself", () => {
   assert.equal(nameBelow(HANDLER, samples, stacks), HANDLER);
 });
 
-test("a package that holds four fifths is named by its most common function", () => {
+test("a package that holds four fifths is named by the deepest of its most common functions", () => {
   const stacks = index([
     [HANDLE, HANDLER, CREATE],
     [HANDLE, HANDLER, INIT],
@@ -67,6 +67,20 @@ test("a package that holds four fifths is named by its most common function", ()
   ]);
   assert.equal(nameBelow(HANDLER, born(...repeat(0, 9), ...repeat(1, 8), ...repeat(2, 2)), stacks), CREATE);
   assert.equal(nameBelow(HANDLER, born(...repeat(0, 5), ...repeat(1, 5), ...repeat(2, 5)), stacks), HANDLER);
+});
+
+test("of a package, a function that is on fewer than four fifths as many as the most common one is too deep", () => {
+  const stacks = index([
+    [HANDLE, HANDLER, CREATE, ENABLED, INIT],
+    [HANDLE, HANDLER, CREATE, ENABLED],
+    [HANDLE, HANDLER, CREATE],
+    [HANDLE, HANDLER, JSON_],
+  ]);
+  const samples = (whole, part, alone) =>
+    born(...repeat(0, whole), ...repeat(1, part), ...repeat(2, alone), ...repeat(3, 2));
+  assert.equal(nameBelow(HANDLER, samples(8, 1, 1), stacks), INIT);
+  assert.equal(nameBelow(HANDLER, samples(6, 2, 2), stacks), ENABLED);
+  assert.equal(nameBelow(HANDLER, samples(2, 3, 5), stacks), CREATE);
 });
 
 test("too few samples below say nothing", () => {
