@@ -34,6 +34,8 @@ const LOOK_SPACING_SHARE = 1 / 60;
 const SAMPLES_PER_LOOK_SPACING = 2_000;
 /** Evidence above this share of its threshold will probably cross it within a horizon. */
 const PROMISING_SHARE = 0.5;
+/** A route is over its threshold for a horizon before it may stand; noise may make that longer. */
+const ROUTE_FIRST_HORIZONS = 1.5;
 /** Sites of two routes are one when more than this share of the samples passes through the standing one. */
 const SAME_SITE_SHARE = 0.5;
 const COMMON_PART_SHARE = 0.2;
@@ -202,12 +204,12 @@ export class Detector {
         }
         continue;
       }
-      if (owner === this.memory.pool.owner && this.waitsForARoute(owner, tracked)) continue;
+      if (owner === this.memory.pool.owner && this.waitsForARoute(owner, tracked, next, now)) continue;
       if (!isStanding(tracked.verdict) && isStanding(next)) {
         if (this.mergesIntoAnother(owner, tracked, next) || this.waitsForAnother(owner, tracked, now)) continue;
         if (this.waitsForOwnCode(owner, tracked, now)) continue;
-      } else if (isAlarm({ verdict: next }) && !isAlarm(tracked) && this.isToldElsewhere(owner, tracked, next)) {
-        continue;
+      } else if (isAlarm({ verdict: next }) && !isAlarm(tracked)) {
+        if (this.isToldElsewhere(owner, tracked, next) || this.waitsForAnother(owner, tracked, now)) continue;
       }
       this.tell(owner, tracked, next, now, transitions);
     }
@@ -330,7 +332,9 @@ export class Detector {
 
   /** The finding is named after the route with most bytes per request: a lesser one gives it a horizon to come first. */
   private waitsForAnother(owner: OwnerState, tracked: TrackedSite, now: number): boolean {
-    if (!owner.hasRequests) return false;
+    // The pool waits for its routes as it is (`waitsForARoute`).
+    const isPoolsAlarm = owner === this.memory.pool.owner && isStanding(tracked.verdict);
+    if (!owner.hasRequests || isPoolsAlarm) return false;
     tracked.readySinceMillis ??= now;
     if (now - tracked.readySinceMillis > this.memory.options.horizonMillis) return false;
     const living = this.memory.livingAt(owner, tracked.frame);
@@ -345,15 +349,22 @@ export class Detector {
     return false;
   }
 
-  /** A site of the pool is news only while it is spread over routes, and no route of its own is about to be named. */
-  private waitsForARoute(owner: OwnerState, tracked: TrackedSite): boolean {
-    if (isStanding(tracked.verdict) || tracked.verdict === "watch") return false;
-    const survivors = owner.evaluations.get(tracked.frame)?.survivors ?? [];
-    if (!RoutePool.isSpread(survivors)) return true;
+  /**
+   * A site of the pool is news only while it is spread over routes, and no route of its own is about to be named. Once it is
+   * watched, a route that is over its threshold gets the horizon that it takes to be sure, and half as much again.
+   */
+  private waitsForARoute(owner: OwnerState, tracked: TrackedSite, next: VerdictName, now: number): boolean {
+    const { frame, verdict } = tracked;
+    const isWatched = verdict === "watch";
+    if (isStanding(verdict) || (isWatched && !isStanding(next))) return false;
+    if (!isWatched && !RoutePool.isSpread(owner.evaluations.get(frame)?.survivors ?? [])) return true;
+    const patience = ROUTE_FIRST_HORIZONS * this.memory.options.horizonMillis;
     // Also of routes that are over their threshold, and so not in the pool, but do not stand yet.
     return this.memory.routeOwners().some((route) => {
-      const own = route.evaluations.get(tracked.frame);
-      return own !== undefined && own.lnE > PROMISING_SHARE * own.lnThreshold;
+      const own = route.evaluations.get(frame);
+      if (own === undefined) return false;
+      if (isWatched) return own.overThreshold && route.heldMillis(frame, now) < patience;
+      return own.lnE > PROMISING_SHARE * own.lnThreshold;
     });
   }
 

@@ -421,6 +421,23 @@ test("a leak is told also where another route fills a cache through the same fun
   }
 });
 
+test("what looked like filling and now looks like a leak gives the route that retains more a horizon to come first", () => {
+  const detector = new Detector({ horizonMillis: 30_000, windowMillis: 250, applicationRoot: "/srv/app" });
+  const sureFrom = { "route:1": 110, "route:2": 100 };
+  const alarms = [];
+  const family = { captureSeconds: 2, otherShare: 0.3, samplesPerSecond: 6, lifeSeconds: () => FOREVER };
+  for (const observation of observations(family)) {
+    const seconds = (observation.timeMillis - 1_000_000) / 1_000;
+    detector.supportedVerdict = ({ key }) => (seconds < sureFrom[key] ? "watch" : "leak");
+    if (seconds === 90) [...detector.view.owners.get("route:2").tracked.values()][0].verdict = "saturating";
+    alarms.push(...detector.observe(observation).filter(({ verdict }) => verdict === "leak"));
+  }
+  assert.deepEqual(
+    alarms.map(({ route, timeMillis }) => [route.name, timeMillis >= 1_110_000]),
+    [["GET /leak/:id", true]],
+  );
+});
+
 test("while that leak stands, the cache is no second one where its growth looks steady for a while (seeds 1-12)", () => {
   let leakCount = 0;
   for (let seed = 1; seed <= 12; seed++) {

@@ -170,6 +170,17 @@ for (const [name, lifeSeconds] of Object.entries(HEALTHY)) {
   });
 }
 
+test("a route that is over its threshold when the watched routes together would be told comes first, and is the finding (seed 24)", () => {
+  const names = ["GET /a/x", "GET /b/y", "GET /c/z", "GET /d/w", "GET /e/v", "GET /f/u"];
+  const routeOf = (ordinal) => (ordinal % 20 < 9 ? 0 : 1 + (ordinal % 5));
+  const transitions = run({ names, routeOf, seed: 24, seconds: 130, lifeSeconds: () => FOREVER });
+  assert.equal(transitions[0].route.name, "(several routes)");
+  assert.deepEqual(
+    alarmsOf(transitions).map(({ route }) => route.name),
+    ["GET /a/x"],
+  );
+});
+
 test("a route that collects enough evidence later stays in the finding of all (seeds 1-4)", () => {
   for (let seed = 1; seed <= 4; seed++) {
     // Four routes: together they speak first, each of them some time later.
