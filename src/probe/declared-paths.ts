@@ -14,13 +14,14 @@ export interface DeclaredPath {
 }
 
 interface DeclaredNode {
-  readonly literals: Map<string, DeclaredNode>;
+  /** Null where no word follows: most nodes are the end of a path, and a service may have thousands. */
+  literals: Map<string, DeclaredNode> | null;
   parameter: DeclaredNode | null;
   path: DeclaredPath | null;
 }
 
 function newNode(): DeclaredNode {
-  return { literals: new Map(), parameter: null, path: null };
+  return { literals: null, parameter: null, path: null };
 }
 
 export class DeclaredPaths {
@@ -41,7 +42,7 @@ export class DeclaredPaths {
     let node = this.#root;
     for (const [depth, segment] of segments.entries()) {
       const isParameter = depth >= baseSegments.length && isNamed(segment);
-      const next = isParameter ? node.parameter : node.literals.get(segment);
+      const next = isParameter ? node.parameter : node.literals?.get(segment);
       if (next === undefined || next === null) {
         if (this.#nodeCount >= MAX_NODES) return;
         node = this.#grow(node, isParameter ? null : segment);
@@ -63,14 +64,17 @@ export class DeclaredPaths {
     this.#nodeCount++;
     if (literal === null) node.parameter = child;
     // A copy: a slice would keep the whole URL.
-    else node.literals.set(Buffer.from(literal).toString(), child);
+    else {
+      node.literals ??= new Map();
+      node.literals.set(Buffer.from(literal).toString(), child);
+    }
     return child;
   }
 }
 
 function matchFrom(node: DeclaredNode, segments: readonly string[], depth: number): DeclaredPath | null {
   if (depth === segments.length) return node.path;
-  const literal = node.literals.get(segments[depth] as string);
+  const literal = node.literals?.get(segments[depth] as string);
   const byWord = literal === undefined ? null : matchFrom(literal, segments, depth + 1);
   if (byWord !== null || node.parameter === null) return byWord;
   return matchFrom(node.parameter, segments, depth + 1);
