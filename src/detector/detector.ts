@@ -209,7 +209,8 @@ export class Detector {
         if (this.mergesIntoAnother(owner, tracked, next) || this.waitsForAnother(owner, tracked, now)) continue;
         if (this.waitsForOwnCode(owner, tracked, now)) continue;
       } else if (isAlarm({ verdict: next }) && !isAlarm(tracked)) {
-        if (this.isToldElsewhere(owner, tracked, next) || this.waitsForAnother(owner, tracked, now)) continue;
+        if (this.isToldElsewhere(owner, tracked, next)) continue;
+        if (next === "leak" && this.waitsForAnother(owner, tracked, now)) continue;
       }
       this.tell(owner, tracked, next, now, transitions);
     }
@@ -351,12 +352,13 @@ export class Detector {
 
   /**
    * A site of the pool is news only while it is spread over routes, and no route of its own is about to be named. Once it is
-   * watched, a route that is over its threshold gets the horizon that it takes to be sure, and half as much again.
+   * watched, a route that is over its threshold gets the horizon that it takes to be sure, and half as much again. What is
+   * urgent waits for nobody then.
    */
   private waitsForARoute(owner: OwnerState, tracked: TrackedSite, next: VerdictName, now: number): boolean {
     const { frame, verdict } = tracked;
     const isWatched = verdict === "watch";
-    if (isStanding(verdict) || (isWatched && !isStanding(next))) return false;
+    if (isStanding(verdict) || (isWatched && (!isStanding(next) || next === "urgent"))) return false;
     if (!isWatched && !RoutePool.isSpread(owner.evaluations.get(frame)?.survivors ?? [])) return true;
     const patience = ROUTE_FIRST_HORIZONS * this.memory.options.horizonMillis;
     // Also of routes that are over their threshold, and so not in the pool, but do not stand yet.

@@ -1,6 +1,6 @@
 /**
  * Runs on the service's main thread and its worker threads. Owns which paths the service's declared routes answer, for
- * requests that were answered before they reached one. Must stay bounded, and must keep no value of a parameter.
+ * requests that were answered before they reached one. Must stay bounded.
  */
 
 const MAX_NODES = 20_000;

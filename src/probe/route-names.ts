@@ -1,6 +1,6 @@
 /**
  * Runs on the service's main thread and its worker threads. Owns the name of a request's route, read when the response is
- * over: as a framework declares it, else by the path. Must not keep a request, nor a value of a parameter.
+ * over: as a framework declares it, else by the path. Must not keep a request.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { DECLARED, FROM_MOUNT, FROM_PATH, FROM_REFUSED_PATH } from "../model/owner";

@@ -438,6 +438,23 @@ test("what looked like filling and now looks like a leak gives the route that re
   );
 });
 
+test("what looked like filling waits for no other route once it is urgent", () => {
+  const detector = new Detector({ horizonMillis: 30_000, windowMillis: 250, applicationRoot: "/srv/app" });
+  const alarms = [];
+  const family = { captureSeconds: 2, otherShare: 0.3, samplesPerSecond: 6, seconds: 110, lifeSeconds: () => FOREVER };
+  for (const observation of observations(family)) {
+    const seconds = (observation.timeMillis - 1_000_000) / 1_000;
+    detector.supportedVerdict = () => "watch";
+    detector.levelWatch.escalate = (verdict, { key }) => (key === "route:2" && seconds >= 100 ? "urgent" : verdict);
+    if (seconds === 90) [...detector.view.owners.get("route:2").tracked.values()][0].verdict = "saturating";
+    alarms.push(...detector.observe(observation).filter(({ verdict }) => verdict === "urgent"));
+  }
+  assert.deepEqual(
+    alarms.map(({ route, timeMillis }) => [route.name, timeMillis <= 1_102_000]),
+    [["GET /other", true]],
+  );
+});
+
 test("while that leak stands, the cache is no second one where its growth looks steady for a while (seeds 1-12)", () => {
   let leakCount = 0;
   for (let seed = 1; seed <= 12; seed++) {

@@ -12,9 +12,10 @@ const HORIZON_MILLIS = 30_000;
  * The stream's samples and requests spread over several routes.
  * @param names of the routes. @param routeOf ordinal of a sample => index into `names`. @param stackOf => one of the stream's
  */
-function run({ names, routeOf, stackOf = () => 0, knownSiteFunctions, ...family }) {
+function run({ names, routeOf, stackOf = () => 0, knownSiteFunctions, prepare = () => {}, ...family }) {
   const given = { horizonMillis: HORIZON_MILLIS, windowMillis: 250, applicationRoot: "/srv/app" };
   const detector = new Detector({ ...given, knownSiteFunctions });
+  prepare(detector);
   const transitions = [];
   for (const observation of observations({ seed: 4, captureSeconds: 2, ...family })) {
     const changed = { ...observation };
@@ -179,6 +180,16 @@ test("a route that is over its threshold when the watched routes together would 
     alarmsOf(transitions).map(({ route }) => route.name),
     ["GET /a/x"],
   );
+});
+
+test("what is urgent for all routes together waits for none of them (seed 24)", () => {
+  const names = ["GET /a/x", "GET /b/y", "GET /c/z", "GET /d/w", "GET /e/v", "GET /f/u"];
+  const routeOf = (ordinal) => (ordinal % 20 < 9 ? 0 : 1 + (ordinal % 5));
+  const prepare = (detector) => {
+    detector.levelWatch.escalate = (verdict, { key }) => (key === POOL_KEY && verdict === "leak" ? "urgent" : verdict);
+  };
+  const [alarm] = alarmsOf(run({ names, routeOf, prepare, seed: 24, seconds: 130, lifeSeconds: () => FOREVER }));
+  assert.deepEqual([alarm.route.name, alarm.verdict], ["(several routes)", "urgent"]);
 });
 
 test("a route that collects enough evidence later stays in the finding of all (seeds 1-4)", () => {
