@@ -6,8 +6,8 @@
 /** Messages on their way; when a queue holds more, the owner of the oldest is lost (its work is `(background)`). */
 const MESSAGE_SLOTS = 4_096;
 const MESSAGE_WORDS = 8;
-/** Tasks whose route may still be asked for: 8 s at 1,000 tasks a second. */
-const TASK_SLOTS = 8_192;
+/** Tasks whose route may still be asked for: 8 s at 1,000 queued tasks a second, which take two each. */
+const TASK_SLOTS = 16_384;
 const TASK_WORDS = 2;
 const HEADER_WORDS = 4;
 const END_COUNTER = 0;
@@ -23,6 +23,8 @@ export const TASK_RUNNING = 0;
 export const TASK_ANONYMOUS = -1;
 export const TASK_BACKGROUND = -2;
 export const TASK_FORGOTTEN = -3;
+/** Below this a task belongs to the request behind another task, whose number is the difference. */
+const FIRST_GIVEN = -4;
 
 /** What is known of one message, in the order it was sent. `ports` are the ends of channels that it carries. */
 export interface MessageNote {
@@ -46,7 +48,7 @@ export class TaskTable {
     this.#words = new Int32Array(memory);
   }
 
-  /** 192 KiB of zeros, which the system does not back with memory before they are used. */
+  /** 256 KiB of zeros, which the system does not back with memory before they are used. */
   static allocate(): SharedArrayBuffer {
     return new SharedArrayBuffer(4 * (MESSAGES_OFFSET + MESSAGE_SLOTS * MESSAGE_WORDS));
   }
@@ -73,8 +75,18 @@ export class TaskTable {
     if (Atomics.load(this.#words, this.#taskAt(task)) === task) this.#setTask(task, state);
   }
 
+  /** An anonymous task turns out to be part of what a request, known by the task `owner`, has had done. */
+  give(task: number, owner: number): void {
+    this.finish(task, FIRST_GIVEN - owner);
+  }
+
   /** The route that owns a task, or one of the states above. */
   stateOf(task: number): number {
+    const state = this.#ownStateOf(task);
+    return state > FIRST_GIVEN ? state : this.#ownStateOf(FIRST_GIVEN - state);
+  }
+
+  #ownStateOf(task: number): number {
     const at = this.#taskAt(task);
     if (Atomics.load(this.#words, at) !== task) return TASK_FORGOTTEN;
     const state = Atomics.load(this.#words, at + 1);

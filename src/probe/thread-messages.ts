@@ -36,8 +36,6 @@ const DISPATCH: unique symbol = Symbol.for("nodejs.internal.kHybridDispatch") as
 const RECEIVED_PORTS: unique symbol = Symbol.for("nodejs.internal.kCurrentlyReceivingPorts") as never;
 /** Windows after which a task that nobody's request has turned out to own is background work. */
 const ANONYMOUS_WINDOWS = 20;
-/** Requests that were seen to own a task only by its answer, and still run. */
-const MAX_LATE_OWNERS = 1_024;
 /** Deserializing runs outside of any resource. */
 const NO_ASYNC_ID = 0;
 
@@ -64,7 +62,6 @@ export class ThreadMessages {
   #workerEnd: PortEnd | null = null;
   /** A task of nobody whose answer is being delivered; 0 without one. */
   #answering = 0;
-  #lateOwners: { readonly task: number; readonly record: RequestRecord }[] = [];
   #anonymousSince = new Map<number, number>();
   #isOff = false;
   #followsScopes = false;
@@ -101,7 +98,6 @@ export class ThreadMessages {
 
   /** Once per birth window, with the counter's present value: whose request has ended? */
   settle(ordinal: number): void {
-    this.#settleLateOwners();
     const { ledger } = this.attribution;
     if (ledger.openTasks.length === 0) return;
     const open: TaskRecord[] = [];
@@ -137,25 +133,20 @@ export class ThreadMessages {
     return windows > ANONYMOUS_WINDOWS ? RECORD_BACKGROUND : null;
   }
 
-  #settleLateOwners(): void {
-    if (this.#lateOwners.length === 0) return;
-    this.#lateOwners = this.#lateOwners.filter(({ task, record }) => {
-      if (record.endOrdinal === STILL_OPEN) return true;
-      this.#table.finish(task, foreignRoute(threadId, record.routeIndex));
-      return false;
-    });
-  }
-
   /** @returns the number under which other threads know the running request; a new one for nobody's message. */
   #noteOf(): { task: number; originThread: number } {
     const record = currentRecord();
     if (record === null) return { task: this.#table.newTask(true), originThread: threadId };
     if (record instanceof TaskRecord) return { task: record.task, originThread: record.originThread };
+    return { task: this.#taskOf(record), originThread: threadId };
+  }
+
+  #taskOf(record: RequestRecord): number {
     if (record.task === 0) {
       record.task = this.#table.newTask(false);
       if (record.endOrdinal !== STILL_OPEN) this.ended(record);
     }
-    return { task: record.task, originThread: threadId };
+    return record.task;
   }
 
   /** Before a message leaves. A port that was used before it is handed on cannot be counted by both threads. */
@@ -258,8 +249,8 @@ export class ThreadMessages {
 
   #bindAnswer(): void {
     const record = currentRecord();
-    if (record === null || record instanceof TaskRecord || this.#lateOwners.length >= MAX_LATE_OWNERS) return;
-    this.#lateOwners.push({ task: this.#answering, record });
+    if (record === null || record instanceof TaskRecord) return;
+    this.#table.give(this.#answering, this.#taskOf(record));
     this.#answering = 0;
   }
 

@@ -57,10 +57,24 @@ test("a task goes from running to its route, and is forgotten once its slot was 
   assert.equal(table.stateOf(anonymous), TASK_ANONYMOUS);
   table.finish(anonymous, TASK_BACKGROUND);
   assert.equal(table.stateOf(anonymous), TASK_BACKGROUND);
-  for (let i = 0; i < 8_192; i++) table.newTask(false);
+  for (let i = 0; i < 16_384; i++) table.newTask(false);
   assert.equal(table.stateOf(task), TASK_FORGOTTEN);
   table.finish(task, foreignRoute(0, 4));
   assert.equal(table.stateOf(task), TASK_FORGOTTEN, "the present owner of the slot is left alone");
+});
+
+test("a task that was given to a request has that request's state, then and later", () => {
+  const table = new TaskTable(TaskTable.allocate());
+  const anonymous = table.newTask(true);
+  const request = table.newTask(false);
+  table.give(anonymous, request);
+  assert.equal(table.stateOf(anonymous), TASK_RUNNING);
+  table.finish(request, foreignRoute(0, 3));
+  assert.equal(table.stateOf(anonymous), foreignRoute(0, 3));
+  for (let i = 0; i < 16_383; i++) table.newTask(false);
+  const late = table.newTask(true);
+  table.give(late, request);
+  assert.equal(table.stateOf(late), TASK_FORGOTTEN, "the slot of the request was given away");
 });
 
 test("routes of other threads fit into 31 bits and come back", () => {
