@@ -1,4 +1,4 @@
-// Any thread. Reads this process's memory without ever faulting; must not be used on a hot path (one system call each).
+// Any thread. Reads this process's memory without ever faulting; must not be used on a hot path (three system calls each).
 #ifndef LEAK_AGENT_NATIVE_OWN_MEMORY_H_
 #define LEAK_AGENT_NATIVE_OWN_MEMORY_H_
 

@@ -45,10 +45,12 @@ const TASKS_KEY = "leak-agent.tasks";
 const MAX_PENDING_NOTICES = 32;
 
 export interface ProbeStatus {
-  readonly state: "dormant" | "awake";
+  /** `off`: the agent's worker cannot start in this process (one line on stderr said so). */
+  readonly state: "dormant" | "awake" | "off";
   readonly engine: string;
   readonly labels: string;
   readonly labelsReason: string;
+  /** V8's mean sampling interval; 0 while nothing is sampled. */
   readonly samplingIntervalBytes: number;
   readonly captures: number;
   readonly hookErrors: number;
@@ -107,11 +109,11 @@ export class Probe {
 
   status(): ProbeStatus {
     return {
-      state: this.#sink === null ? "dormant" : "awake",
+      state: this.#words.isGivenUp ? "off" : this.#sink === null ? "dormant" : "awake",
       engine: this.#engine?.name ?? "none",
       labels: this.#attribution.labels.mechanism,
       labelsReason: this.#labelsReason,
-      samplingIntervalBytes: this.#sampling?.intervalBytes ?? 0,
+      samplingIntervalBytes: this.#sampling?.isRunning === true ? this.#sampling.intervalBytes : 0,
       captures: this.#sampling?.captureCount ?? 0,
       hookErrors: this.#errors.count,
       governor: this.#sampling?.governor ?? null,
@@ -337,8 +339,9 @@ export class Probe {
   }
 
   /** The worker writes the log: without one, a single line of the probe's own has to do. */
+  /** The other threads see the flag at their next turn, as this one does. */
   #giveUp(reason: string): void {
-    this.#sampling?.setEnabled(false);
+    this.#words.giveUp();
     if (this.#settings.log === "off") return;
     writeSync(
       STDERR,

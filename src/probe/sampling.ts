@@ -105,6 +105,10 @@ export class Sampling {
     if (!attribution.labels.attach()) dropLabels("they could not be switched on");
   }
 
+  get isRunning(): boolean {
+    return this.#isRunning;
+  }
+
   get governor(): GovernorReading {
     return this.#governor.reading();
   }
@@ -126,6 +130,7 @@ export class Sampling {
     const started = monotonicMillis();
     labels.beginAgent();
     try {
+      if (this.#options.words.isGivenUp) this.setEnabled(false);
       if (!this.#isEnabled) return;
       if (this.#governor.poll(started)) this.#tryAgain(started);
       if (this.#isRunning) this.#work(sink, started);

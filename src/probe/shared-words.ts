@@ -11,7 +11,8 @@ const KEY = "leak-agent.words";
 const WORD_AWAKE = 0;
 const WORD_SPACING = 2;
 const WORD_OFF = 3;
-const WORD_COUNT = 4;
+const WORD_GIVEN_UP = 4;
+const WORD_COUNT = 5;
 
 export class SharedWords {
   readonly buffer: SharedArrayBuffer;
@@ -34,6 +35,15 @@ export class SharedWords {
   /** Whether the main thread's probe has found the process to be a service. */
   get isAwake(): boolean {
     return Atomics.load(this.#words, WORD_AWAKE) === 1;
+  }
+
+  /** Whether no worker of the agent can be started in this process, and none will be. */
+  get isGivenUp(): boolean {
+    return Atomics.load(this.#words, WORD_GIVEN_UP) === 1;
+  }
+
+  giveUp(): void {
+    Atomics.store(this.#words, WORD_GIVEN_UP, 1);
   }
 
   awake(): void {
