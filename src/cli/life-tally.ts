@@ -1,17 +1,15 @@
 /**
  * Runs in the CLI process. Owns what a history says without any verdict: what each route and site still holds, how it
- * grew, and the memory level. Reads one observation at a time, so that a month's history fits.
+ * grew. Reads one observation at a time, so that a month's history fits.
  */
 
-import { type Trend, theilSen } from "../detector/level-trend";
 import { inclusionProbability } from "../detector/sample-store";
 import { StackIndex } from "../detector/stack-index";
-import type { Frame, HistoryHeader, LevelReading, MaturedSample, Observation } from "../model/observation";
+import type { Frame, HistoryHeader, MaturedSample, Observation } from "../model/observation";
 import { type OwnerKind, ownerName, type Route } from "../model/owner";
 import { CostTally, type LifeCost } from "./cost-tally";
+import { type LevelRow, LevelTally } from "./level-tally";
 
-/** Readings of the level kept; when full, every second one goes. */
-const MAX_READINGS = 1_024;
 const HOUR_MILLIS = 3_600_000;
 
 interface LiveSample {
@@ -46,19 +44,6 @@ export interface GrowthRow {
   readonly lateBytesPerRequest: number | null;
 }
 
-export interface LevelRow {
-  readonly name: "heap after GC" | "external" | "RSS" | "container";
-  readonly firstBytes: number;
-  readonly lastBytes: number;
-  readonly limitBytes: number | null;
-  /** Theil-Sen over the life without its first quarter; null with too few readings. */
-  readonly trend: Trend | null;
-}
-
-interface TimedLevel extends LevelReading {
-  readonly timeMillis: number;
-}
-
 /** Adds up one life. */
 export class LifeTally {
   readonly stacks: StackIndex = new StackIndex();
@@ -79,8 +64,7 @@ export class LifeTally {
   private changes: Change[] = [];
   private readonly requests: (readonly [number, number, number])[] = [];
   private readonly requestTotals = new Map<number, number>();
-  private levels: TimedLevel[] = [];
-  private levelSpacingMillis = 0;
+  private readonly levels = new LevelTally();
 
   constructor(readonly header: HistoryHeader) {}
 
@@ -96,7 +80,7 @@ export class LifeTally {
     for (const entry of observation.requests ?? []) this.addRequests(entry);
     for (const sample of observation.matured ?? []) this.mature(sample, observation);
     for (const key of observation.freed ?? []) this.free(key, observation.timeMillis);
-    this.addLevel(observation);
+    this.levels.add(observation.timeMillis, observation.level);
     if (observation.cost !== undefined) this.costs.add(observation.cost);
     this.labelledRatio = observation.labelledRatio ?? this.labelledRatio;
     this.intervalBytes = observation.intervalBytes;
@@ -149,14 +133,7 @@ export class LifeTally {
   }
 
   levelRows(): LevelRow[] {
-    const last = this.levels.at(-1);
-    const limits = { heap: last?.heapLimitBytes ?? null, container: last?.cgroupLimitBytes ?? null };
-    return [
-      this.levelRow("heap after GC", (level) => level.postGcHeapBytes, limits.heap),
-      this.levelRow("external", (level) => level.externalBytes, null),
-      this.levelRow("RSS", (level) => level.rssBytes, null),
-      this.levelRow("container", (level) => level.cgroupBytes, limits.container),
-    ].filter((row) => row !== null);
+    return this.levels.rows();
   }
 
   private group(middleMillis: number, keyOf: (sample: LiveSample) => string): Map<string, Group> {
@@ -282,36 +259,6 @@ export class LifeTally {
     else if (root !== "" && file.startsWith(`${root}/`)) file = file.slice(root.length + 1);
     const name = frame.function || "(anonymous)";
     return file === "" ? name : `${name} ${file}:${frame.line}`;
-  }
-
-  private addLevel(observation: Observation): void {
-    const last = this.levels.at(-1);
-    if (last !== undefined && observation.timeMillis - last.timeMillis < this.levelSpacingMillis) return;
-    this.levels.push({ ...observation.level, timeMillis: observation.timeMillis });
-    if (this.levels.length < MAX_READINGS) return;
-    this.levels = this.levels.filter((_, index) => index % 2 === 0);
-    this.levelSpacingMillis = (2 * (this.lastMillis - this.firstMillis)) / MAX_READINGS;
-  }
-
-  private levelRow(
-    name: LevelRow["name"],
-    of: (level: TimedLevel) => number | null,
-    limitBytes: number | null,
-  ): LevelRow | null {
-    const points = this.levels.flatMap((level) => {
-      const value = of(level);
-      return value === null ? [] : [[level.timeMillis, value] as const];
-    });
-    const first = points[0];
-    const last = points.at(-1);
-    if (first === undefined || last === undefined) return null;
-    const warmMillis = this.firstMillis + (this.lastMillis - this.firstMillis) / 4;
-    const warm = points.filter(([timeMillis]) => timeMillis >= warmMillis);
-    const trend = theilSen(
-      warm.map(([timeMillis]) => timeMillis / HOUR_MILLIS),
-      warm.map(([, value]) => value),
-    );
-    return { name, firstBytes: first[1], lastBytes: last[1], limitBytes, trend };
   }
 }
 
