@@ -134,13 +134,16 @@ export class Urgency {
   private sinceMillis: number | null = null;
   private releasedMillis: number | null = null;
   private stands = false;
+  /** Growth per hour by which the limit would be met at the time that makes it urgent; of the last look that found it so. */
+  neededBytesPerHour = 0;
 
   constructor(private readonly horizonMillis: number) {}
 
   /** @param originMillis when the service began. @returns true while it is urgent. */
   look(levels: LevelHistory, originMillis: number, nowMillis: number): boolean {
-    const isNow = isReachedSoon(levels, originMillis, nowMillis, this.horizonMillis);
-    if (isNow) {
+    const needed = growthThatReaches(levels, originMillis, nowMillis, this.horizonMillis);
+    if (needed !== null) {
+      this.neededBytesPerHour = needed;
       this.releasedMillis = null;
       this.sinceMillis ??= nowMillis;
       if (nowMillis - this.sinceMillis >= HOLD_SHARE_OF_HORIZON * this.horizonMillis) this.stands = true;
@@ -153,29 +156,30 @@ export class Urgency {
   }
 }
 
-/** The rule itself: within the horizon (10 % point), half of the room used, growth not flattening. */
-export function isReachedSoon(
+/**
+ * The rule itself: within the horizon (10 % point), half of the room used, growth not flattening.
+ * @returns the bytes per hour by which the level would meet its limit then, 0 where it has met it; null: not soon.
+ */
+export function growthThatReaches(
   levels: LevelHistory,
   originMillis: number,
   nowMillis: number,
   horizonMillis: number,
-): boolean {
+): number | null {
   const lived = nowMillis - originMillis;
-  if (lived < EARLY_SHARE_OF_HORIZON * horizonMillis) return false;
+  if (lived < EARLY_SHARE_OF_HORIZON * horizonMillis) return null;
   // The cheap condition first: this is asked at every look.
-  if (!headroomsOf(levels.latest()).some((headroom) => isHalfUsed(levels, headroom, originMillis, lived))) return false;
+  if (!headroomsOf(levels.latest()).some((headroom) => isHalfUsed(levels, headroom, originMillis, lived))) return null;
   const forecast = forecastLevel(levels, originMillis);
-  if (forecast === null || forecast.hoursP10 === null || forecast.hoursP50 === null) return false;
+  if (forecast === null || forecast.hoursP10 === null || forecast.hoursP50 === null) return null;
   // Before a whole horizon has been seen, its quiet hours have not: only what ends as soon counts.
   const within = lived >= horizonMillis ? horizonMillis : EARLY_SHARE_OF_HORIZON * horizonMillis;
   const hours = lived >= horizonMillis ? forecast.hoursP10 : forecast.hoursP50;
-  if (hours * HOUR_MILLIS > within) return false;
+  if (hours * HOUR_MILLIS > within) return null;
   const headroom = headroomsOf(levels.latest()).find(({ limit }) => limit === forecast.limit);
-  if (headroom === undefined) return false;
-  return (
-    isHalfUsed(levels, headroom, originMillis, lived) &&
-    halfRatioOf(levels.series(readerOf(headroom), originMillis)) >= STEADY_HALF_RATIO
-  );
+  if (headroom === undefined || !isHalfUsed(levels, headroom, originMillis, lived)) return null;
+  if (halfRatioOf(levels.series(readerOf(headroom), originMillis)) < STEADY_HALF_RATIO) return null;
+  return hours > 0 ? headroom.bytes / hours : 0;
 }
 
 /** Whether at most a share of the room that there was at the start is left. */

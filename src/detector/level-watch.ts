@@ -9,7 +9,10 @@ import type { Transition } from "./transition";
 import { isStanding } from "./verdict";
 
 const HOUR_MILLIS = 3_600_000;
-/** A site that explains less of the level's growth than this is not what somebody must be woken for. */
+/**
+ * A site that explains less of the level's growth than this is not what somebody must be woken for; nor is one that grows
+ * by less than this of what it takes to meet the limit so soon, where the level has gone up in one step.
+ */
 const URGENT_SITE_SHARE = 0.2;
 
 /** Levels change slowly, and each is gone through whole: they are looked at no more often than this share of the horizon. */
@@ -43,8 +46,11 @@ export class LevelWatch {
     const since = this.halfLifeMillis(nowMillis);
     const heap = this.memory.levels.trend((reading) => reading.postGcHeapBytes, since);
     if (heap === null || heap.bytesPerHour <= 0) return verdict;
-    const share = this.bytesPerHour(owner, tracked, since, nowMillis) / heap.bytesPerHour;
-    return share >= URGENT_SITE_SHARE ? "urgent" : verdict;
+    const lately = this.bytesPerHour(owner, tracked, since, nowMillis);
+    const horizonAgo = nowMillis - this.memory.options.horizonMillis;
+    const now = since < horizonAgo ? this.bytesPerHour(owner, tracked, horizonAgo, nowMillis) : lately;
+    const isCause = Math.max(lately, now) >= URGENT_SITE_SHARE * this.urgency.neededBytesPerHour;
+    return isCause && lately >= URGENT_SITE_SHARE * heap.bytesPerHour ? "urgent" : verdict;
   }
 
   /** After the sites were judged: what grows beside them. */

@@ -317,6 +317,21 @@ function toldNearTheLimit({ seed, growthRatio, prepare = () => {}, ...family }) 
   return told.filter(({ site }) => site.function === "remember");
 }
 
+test("a slow leak is not urgent because the heap went up once, in one step, for another reason (seeds 1-3)", () => {
+  for (let seed = 1; seed <= 3; seed++) {
+    const detector = new Detector({ horizonMillis: 30_000, windowMillis: 250, applicationRoot: "/srv/app" });
+    const verdicts = new Set();
+    for (const observation of observations({ seed, captureSeconds: 2, lifeSeconds: () => FOREVER, seconds: 200 })) {
+      const seconds = (observation.timeMillis - 1_000_000) / 1_000;
+      const postGcHeapBytes = 20e6 + 1e5 * seconds + (seconds < 100 ? 0 : 60e6);
+      const level = { ...observation.level, postGcHeapBytes, heapLimitBytes: 150e6 / 0.9 };
+      for (const { verdict } of detector.observe({ ...observation, level })) verdicts.add(verdict);
+    }
+    assert.ok(verdicts.has("leak"), `seed ${seed}`);
+    assert.ok(!verdicts.has("urgent"), `seed ${seed}`);
+  }
+});
+
 test("a leak that makes a fifth of the growth, a little more or less, is not urgent anew at each look (seeds 1-6)", () => {
   let urgentCount = 0;
   for (let seed = 1; seed <= 6; seed++) {

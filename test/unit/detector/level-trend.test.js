@@ -1,7 +1,7 @@
 "use strict";
 const assert = require("node:assert/strict");
 const test = require("node:test");
-const { isReachedSoon } = require("../../../dist/detector/forecast");
+const { growthThatReaches } = require("../../../dist/detector/forecast");
 const { headroomOf, LevelHistory } = require("../../../dist/detector/level-trend");
 
 const MINUTE = 60_000;
@@ -45,7 +45,7 @@ test("half of the room at the start is reckoned from the level that the headroom
   // From 100 MB to 480 MB of 900, ever faster: less than half of the room is gone.
   const history = levels(days * 24, (hour) => 100 + 380 * (hour / (days * 24)) ** 3);
   const now = days * 24 * HOUR + MINUTE;
-  assert.equal(isReachedSoon(history, 0, now, days * 24 * HOUR), false);
+  assert.equal(growthThatReaches(history, 0, now, days * 24 * HOUR), null);
   history.add(now, reading(510)); // Too soon after the last one to be kept.
-  assert.equal(isReachedSoon(history, 0, now, days * 24 * HOUR), true);
+  assert.notEqual(growthThatReaches(history, 0, now, days * 24 * HOUR), null);
 });
