@@ -172,7 +172,7 @@ export interface WorkerStart {
   readonly workingDirectory: string;
   /** Shared 32-bit words, at the indexes EXIT_*. Left out where nobody waits for the worker's end. */
   readonly exitWords?: SharedArrayBuffer;
-  /** Shared 32-bit words; the worker counts down the one at WORD_WAITING_REPORTS for each report of a worker thread. */
+  /** Shared 32-bit words, of which the worker writes those at the indexes WORD_*. */
   readonly words?: SharedArrayBuffer;
 }
 
@@ -184,8 +184,11 @@ export const EXIT_LEAVING = 1;
 export const EXIT_COMPRESSING = 2;
 export const EXIT_WORDS = 3;
 
-/** Index into `WorkerStart.words`: reports of the service's worker threads on their way. */
+/** Index into `WorkerStart.words`: reports of the service's worker threads on their way; the worker counts down. */
 export const WORD_WAITING_REPORTS = 1;
+/** Index into `WorkerStart.words`: 1 while the worker hears what the service's worker threads send. */
+export const WORD_LISTENING = 5;
+export const SHARED_WORDS = 6;
 
 /** Name of the `BroadcastChannel` over which probes in the service's own worker threads reach the agent's worker. */
 export const PROBE_CHANNEL = "leak-agent.probe.1";

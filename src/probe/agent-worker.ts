@@ -3,7 +3,7 @@
  * it). Owns the way reports leave the thread. Must not keep the process alive, throw into it, or queue without a bound.
  */
 import { join } from "node:path";
-import { BroadcastChannel, Worker } from "node:worker_threads";
+import { BroadcastChannel, type MessagePort, Worker } from "node:worker_threads";
 import { workerEnvironment } from "../config";
 import type { ProbeMessage, ProbeReport, WorkerRequest, WorkerStart } from "../model/messages";
 import {
@@ -13,6 +13,7 @@ import {
   EXIT_WORDS,
   PROBE_CHANNEL,
   REQUEST_CHANNEL,
+  WORD_LISTENING,
 } from "../model/messages";
 import type { SharedWords } from "./shared-words";
 
@@ -29,6 +30,8 @@ const MAX_WORKER_YOUNG_MB = 2;
 const MAX_REPORTS_WAITING = 8;
 /** Reports of all other threads together: half a megabyte each for a large service. */
 const MAX_REMOTE_REPORTS_WAITING = 32;
+/** Few come in a whole life. */
+const MAX_REQUESTS_AT_ONCE = 16;
 /** Longer than a profile takes to compress: docs/decisions/0020. */
 const MAX_COMPRESSION_WAIT_MILLIS = 50;
 
@@ -36,6 +39,8 @@ export interface ReportSink {
   /** False while reports cannot be taken: keep collecting, capture nothing. */
   readonly isReady: boolean;
   post(message: ProbeMessage): void;
+  /** Takes what the worker has asked for, where the event loop may never come to it. */
+  listen(): void;
   /** The process leaves: blocks until the last export is out, and no longer than this; 0 waits for no export. */
   leave(exportLimitMillis: number): void;
   close(): void;
@@ -86,6 +91,9 @@ export class AgentWorker implements ReportSink {
     if (message.type === "report") this.#waitingCount++;
     worker.postMessage(message, message.type === "report" ? buffersOf(message) : []);
   }
+
+  /** The main thread's event loop turns. */
+  listen(): void {}
 
   leave(exportLimitMillis: number): void {
     const worker = this.#worker;
@@ -156,6 +164,7 @@ export class AgentWorker implements ReportSink {
 
   #exited(reason: string, startedMillis: number): void {
     this.#worker = null;
+    if (this.start.words !== undefined) Atomics.store(new Int32Array(this.start.words), WORD_LISTENING, 0);
     if (this.#isClosed) return;
     if (++this.#stillbirths >= MAX_STILLBIRTHS) {
       this.#isClosed = true;
@@ -177,21 +186,17 @@ export class RemoteWorker implements ReportSink {
   readonly #requests = new BroadcastChannel(REQUEST_CHANNEL);
 
   constructor(
-    listener: SinkListener,
+    private readonly listener: SinkListener,
     private readonly words: SharedWords,
   ) {
-    this.#requests.onmessage = (event: unknown) => {
-      const request = (event as { data: WorkerRequest }).data;
-      if (request.type === "ready") listener.started(1);
-      else listener.requested(request);
-    };
+    this.#requests.onmessage = (event: unknown) => this.#received((event as { data: WorkerRequest }).data);
     (this.#requests as unknown as { unref(): void }).unref();
     listener.started(0);
   }
 
   /** A channel has no queue length: what is on its way is counted by sender and receiver. */
   get isReady(): boolean {
-    return this.words.waitingReports < MAX_REMOTE_REPORTS_WAITING;
+    return this.words.isHeard && this.words.waitingReports < MAX_REMOTE_REPORTS_WAITING;
   }
 
   /** Opened for one message only: whoever has this channel open gets a clone of every thread's reports. */
@@ -201,6 +206,21 @@ export class RemoteWorker implements ReportSink {
     channel.close();
     // Counted afterwards: a thread that is terminated in between leaves one report too few, never one too many for good.
     if (message.type === "report") this.words.reportSent();
+  }
+
+  listen(): void {
+    // Looked up like this, the bundler leaves the name to the function that stands in for it (thread-messages.ts).
+    const threads = require("node:worker_threads") as typeof import("node:worker_threads");
+    for (let i = 0; i < MAX_REQUESTS_AT_ONCE; i++) {
+      const received = threads.receiveMessageOnPort(this.#requests as unknown as MessagePort);
+      if (received === undefined) return;
+      this.#received(received.message as WorkerRequest);
+    }
+  }
+
+  #received(request: WorkerRequest): void {
+    if (request.type === "ready") this.listener.started(1);
+    else this.listener.requested(request);
   }
 
   /** The main thread's matter. */

@@ -12,12 +12,16 @@ export function atomicsWaitMillis(): number {
   return blockedMillis;
 }
 
-/** Stays for good. Not for the main thread, whose waits stop everything and are work indeed. */
-export function followAtomicsWait(): void {
+/**
+ * Stays for good. Not for the main thread, whose waits stop everything and are work indeed.
+ * @param beforeSleep called with the monotonic time before each wait.
+ */
+export function followAtomicsWait(beforeSleep: (nowMillis: number) => void): void {
   if (isFollowed) return;
   isFollowed = true;
   const original = Atomics.wait as (...args: unknown[]) => unknown;
   const wait = function wait(this: unknown, ...args: unknown[]): unknown {
+    beforeSleep(monotonicMillis());
     const started = monotonicMillis();
     try {
       return Reflect.apply(original, this, args);

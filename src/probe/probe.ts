@@ -13,6 +13,7 @@ import type { ProbeHello, ProbeMessage, ProbeNotice, WorkerRequest } from "../mo
 import { DECLARED } from "../model/owner";
 import { loadNative, type NativeAddon } from "../native";
 import { AgentWorker, RemoteWorker, type ReportSink, type SinkListener } from "./agent-worker";
+import { followAtomicsWait } from "./blocked-time";
 import { NoLabels } from "./boundaries";
 import { birthWindowMillis } from "./capture-schedule";
 import { followClientSockets, followLoadedPools, leaveClientSockets } from "./client-sockets";
@@ -34,6 +35,7 @@ import { Sampling } from "./sampling";
 import { SharedWords } from "./shared-words";
 import { TaskTable } from "./task-table";
 import { ThreadMessages } from "./thread-messages";
+import { Turns } from "./turns";
 import { Upgrades } from "./upgrades";
 
 const STDERR = 2;
@@ -74,7 +76,7 @@ export class Probe {
   readonly #unfollowFastify: () => void;
   #labelsReason = "";
   readonly #words = SharedWords.ofProcess();
-  #timer: NodeJS.Timeout;
+  readonly #turns = new Turns();
   #areLabelsOn = false;
   #sink: ReportSink | null = null;
 
@@ -103,7 +105,8 @@ export class Probe {
     );
     upgrades.follow();
     this.#unfollowFastify = followFastify(this.#errors.guard("Fastify route names", () => this.#unfollowFastify()));
-    this.#timer = setInterval(() => this.#pollDormant(), DORMANT_POLL_MILLIS).unref();
+    this.#turns.every(DORMANT_POLL_MILLIS, () => this.#pollDormant());
+    this.#followSleep();
     this.#followThreads();
   }
 
@@ -196,13 +199,22 @@ export class Probe {
     return messages;
   }
 
+  #followSleep(): void {
+    if (isMainThread) return;
+    try {
+      followAtomicsWait((nowMillis) => this.#turns.beforeSleep(nowMillis));
+    } catch {
+      this.#errors.count++; // `Atomics` is frozen: the timer is left.
+    }
+  }
+
   #pollDormant(): void {
     const isAwake = this.#areLabelsOn || this.#isServing() || Date.now() - this.#startMillis >= DORMANT_MILLIS;
     if (!isAwake) return;
     try {
       this.#wake();
     } catch (error) {
-      clearInterval(this.#timer);
+      this.#turns.stop();
       this.#errors.guard("the probe", () => {})(error);
     }
   }
@@ -229,9 +241,9 @@ export class Probe {
     });
   }
 
-  /** From a timer that was made at preload: what is created here belongs to no request. */
+  /** In no request's context: nor does what is created here belong to one. */
   #wake(): void {
-    clearInterval(this.#timer);
+    this.#turns.stop();
     this.#switchLabelsOn();
     const { labels } = this.#attribution;
     labels.beginAgent();
@@ -244,14 +256,15 @@ export class Probe {
     }
     const sampling = this.#sampling;
     if (sampling === null) return;
-    const caught = this.#errors.guard("captures", () => clearInterval(this.#timer));
-    this.#timer = setInterval(() => {
+    const caught = this.#errors.guard("captures", () => this.#turns.stop());
+    this.#turns.every(birthWindowMillis(this.#settings.horizonMillis), () => {
       try {
+        this.#sink?.listen();
         if (this.#sink !== null) sampling.tick(this.#sink);
       } catch (error) {
         caught(error);
       }
-    }, birthWindowMillis(this.#settings.horizonMillis)).unref();
+    });
   }
 
   /** In a cluster, the first request is the first sign of a service; it must have its label already. */

@@ -3,16 +3,15 @@
  * agent's worker share, without a message: a hanging worker answers none.
  */
 import { getEnvironmentData, isMainThread, setEnvironmentData } from "node:worker_threads";
-import { WORD_WAITING_REPORTS } from "../model/messages";
+import { SHARED_WORDS, WORD_LISTENING, WORD_WAITING_REPORTS } from "../model/messages";
 
 /** Environment data that the service's worker threads inherit. */
 const KEY = "leak-agent.words";
-/** Indexes of the 32-bit words; the agent's worker knows only WORD_WAITING_REPORTS. */
+/** Indexes of the 32-bit words; those that the agent's worker writes are in model/messages.ts. */
 const WORD_AWAKE = 0;
 const WORD_SPACING = 2;
 const WORD_OFF = 3;
 const WORD_GIVEN_UP = 4;
-const WORD_COUNT = 5;
 
 export class SharedWords {
   readonly buffer: SharedArrayBuffer;
@@ -27,7 +26,7 @@ export class SharedWords {
   static ofProcess(): SharedWords {
     const inherited = isMainThread ? undefined : getEnvironmentData(KEY);
     if (inherited instanceof SharedArrayBuffer) return new SharedWords(inherited);
-    const buffer = new SharedArrayBuffer(WORD_COUNT * Int32Array.BYTES_PER_ELEMENT);
+    const buffer = new SharedArrayBuffer(SHARED_WORDS * Int32Array.BYTES_PER_ELEMENT);
     if (isMainThread) setEnvironmentData(KEY, buffer);
     return new SharedWords(buffer);
   }
@@ -48,6 +47,11 @@ export class SharedWords {
 
   awake(): void {
     Atomics.store(this.#words, WORD_AWAKE, 1);
+  }
+
+  /** Whether the agent's worker hears what the service's worker threads send. */
+  get isHeard(): boolean {
+    return Atomics.load(this.#words, WORD_LISTENING) === 1;
   }
 
   /** Reports of the service's worker threads that the agent's worker has not handled yet. */

@@ -9,7 +9,6 @@ import { types } from "node:util";
 import { type MessagePort, parentPort, threadId, type Worker } from "node:worker_threads";
 import { foreignRoute, MAX_FOREIGN_THREAD, RECORD_BACKGROUND, RECORD_UNKNOWN } from "../model/messages";
 import { AgentWorker } from "./agent-worker";
-import { followAtomicsWait } from "./blocked-time";
 import type { Attribution } from "./http-requests";
 import {
   currentRecord,
@@ -90,7 +89,6 @@ export class ThreadMessages {
     this.#wrapReceive(threads);
     this.#wrapChannels(threads);
     if (parentPort !== null) {
-      followAtomicsWait();
       this.#ends.set(parentPort, { end: otherEnd(TaskTable.parentEnd(threadId)), sent: 0, received: 0 });
     }
     syncBuiltinESMExports();

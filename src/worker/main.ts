@@ -14,6 +14,8 @@ import {
   PROBE_CHANNEL,
   type ProbeMessage,
   REQUEST_CHANNEL,
+  SHARED_WORDS,
+  WORD_LISTENING,
   WORD_WAITING_REPORTS,
   type WorkerRequest,
   type WorkerStart,
@@ -98,7 +100,7 @@ async function run(start: WorkerStart): Promise<void> {
   };
   parentPort?.on("message", (message: unknown) => inbox.add(() => receiveFromMain(message)));
   // Whatever was on its way to an earlier worker is lost.
-  const words = new Int32Array(start.words ?? new SharedArrayBuffer(WORD_WAITING_REPORTS * 4 + 4));
+  const words = new Int32Array(start.words ?? new SharedArrayBuffer(SHARED_WORDS * 4));
   Atomics.store(words, WORD_WAITING_REPORTS, 0);
   channel.onmessage = (event: unknown) => {
     const { data } = event as { data: unknown };
@@ -107,6 +109,7 @@ async function run(start: WorkerStart): Promise<void> {
       if (isReport(data)) Atomics.sub(words, WORD_WAITING_REPORTS, 1);
     });
   };
+  Atomics.store(words, WORD_LISTENING, 1);
   watchOffFile(settings.offFile, log, ask);
   if (journal !== null) ask({ type: "life", endFile: journal.endFile });
   ask({ type: "ready" });

@@ -10,6 +10,8 @@ const { MessageChannel, Worker } = require("node:worker_threads");
 const { request } = require("./served");
 
 const WAY = process.argv[2];
+/** Its worker waits in Atomics.wait. By "microtasks" no task waits for anything, so that its event loop never turns. */
+const SLEEPS = WAY === "atomics" || WAY === "microtasks";
 
 const WORKER = `
   const { parentPort, receiveMessageOnPort, threadId } = require("node:worker_threads");
@@ -19,7 +21,7 @@ const WORKER = `
   }\`)(kept)]));
   async function work({ id, route }, answer) {
     keep[route]();
-    await new Promise((resolve) => setImmediate(resolve));
+    await ${WAY === "microtasks" ? "null" : "new Promise((resolve) => setImmediate(resolve))"};
     keep[route]();
     answer({ id });
   }
@@ -54,7 +56,7 @@ let nextId = 0;
 
 const worker = new Worker(WORKER, { eval: true });
 const { port1, port2 } = new MessageChannel();
-const shared = WAY === "atomics" ? new SharedArrayBuffer(4) : undefined;
+const shared = SLEEPS ? new SharedArrayBuffer(4) : undefined;
 const ownPort = WAY === "parent" ? worker : port1;
 if (WAY === "parent") worker.postMessage({});
 else worker.postMessage({ port: port2, shared }, [port2]);
@@ -80,7 +82,7 @@ ownPort.on("message", ({ id }) => {
 /** As pools do: what has waited is sent when an answer comes, in the context of nobody or of somebody else. */
 function next() {
   if (isBusy || queue.length === 0) return;
-  isBusy = WAY === "queued" || WAY === "atomics";
+  isBusy = WAY === "queued" || SLEEPS;
   post(queue.shift());
 }
 

@@ -2,7 +2,12 @@
 const assert = require("node:assert/strict");
 const { test } = require("node:test");
 const { BroadcastChannel } = require("node:worker_threads");
-const { PROBE_CHANNEL, WORD_WAITING_REPORTS } = require("../../../dist/model/messages");
+const {
+  PROBE_CHANNEL,
+  REQUEST_CHANNEL,
+  WORD_LISTENING,
+  WORD_WAITING_REPORTS,
+} = require("../../../dist/model/messages");
 const { AgentWorker, RemoteWorker } = require("../../../dist/probe/agent-worker");
 const { SharedWords } = require("../../../dist/probe/shared-words");
 const { hello, report } = require("../worker/probe-messages");
@@ -18,6 +23,8 @@ test("a worker thread sends no more than 32 reports that nobody has handled", (c
     receiver.close();
   });
   sink.post(hello());
+  assert.equal(sink.isReady, false, "nobody listens yet: what it knows is kept");
+  Atomics.store(new Int32Array(words.buffer), WORD_LISTENING, 1);
   for (let i = 0; i < 31; i++) sink.post(report());
   assert.equal(words.waitingReports, 31, "a hello is no report");
   assert.equal(sink.isReady, true);
@@ -25,6 +32,23 @@ test("a worker thread sends no more than 32 reports that nobody has handled", (c
   assert.equal(sink.isReady, false);
   Atomics.sub(new Int32Array(words.buffer), WORD_WAITING_REPORTS, 1);
   assert.equal(sink.isReady, true);
+});
+
+test("a thread whose event loop never turns hears what the agent's worker asks for, once", async (context) => {
+  const asked = [];
+  const listener = { ...LISTENER, started: (count) => asked.push(count), requested: ({ type }) => asked.push(type) };
+  const sink = new RemoteWorker(listener, SharedWords.ofProcess());
+  const worker = new BroadcastChannel(REQUEST_CHANNEL);
+  context.after(() => {
+    sink.close();
+    worker.close();
+  });
+  worker.postMessage({ type: "ready" });
+  worker.postMessage({ type: "names" });
+  sink.listen();
+  assert.deepEqual(asked, [0, 1, "names"]);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(asked.length, 3);
 });
 
 test("what the main thread's governor asks of captures reaches all threads", () => {
