@@ -163,13 +163,23 @@ export class Spool {
 
   /** Takes over what dead lives left, drops what is too old, and tells others that this life goes on. */
   maintain(): void {
-    if (this.open()) {
-      this.save();
+    const isOpen = this.open();
+    if (isOpen) this.save();
+    if (isOpen || this.isAlone()) {
       this.adopt();
       this.dropOld();
       this.forgetGone();
     }
     this.renew();
+  }
+
+  /**
+   * A full disk has no room for the file that tells others of this life, but sending what waits there makes room; where
+   * nobody else lives who could send it too.
+   */
+  private isAlone(): boolean {
+    const { lives } = this;
+    return lives?.others().every((life) => lives.isDead(life, 0)) === true;
   }
 
   /** The process is about to leave: a folder that did not work a moment ago is tried once more. */

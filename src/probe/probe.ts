@@ -403,7 +403,7 @@ export class Probe {
     try {
       this.#lastWord.follow(endFile);
     } catch {
-      this.#errors.count++; // The folder was removed: nobody will ask how this life ended.
+      // The folder was removed, or is full, which has its own line: nobody will ask how this life ended.
     }
   }
 

@@ -18,7 +18,7 @@ const base = fs.mkdtempSync(join(os.tmpdir(), "full-disk-test-"));
 after(() => fs.rmSync(base, { recursive: true, force: true, maxRetries: 3 }));
 
 /** All writers of the agent's worker on one disk, with a clock. */
-function agentOn(disk) {
+function agentOn(disk, processId = 7) {
   const agent = { now: START, told: [], lines: 0 };
   const now = () => agent.now;
   const path = join(disk.path, "agent");
@@ -33,7 +33,7 @@ function agentOn(disk) {
     folder: agent.folder,
     limitBytes: 64 * MEBIBYTE,
     maxAgeMillis: 3_600_000,
-    identity: { processId: 7, processStartMillis: START, place: "here", isAlive: () => true },
+    identity: { processId, processStartMillis: START, place: "here", isAlive: () => true },
     now,
   });
   agent.writeAll = () => {
@@ -116,6 +116,21 @@ describe("a full disk", () => {
     const { spool } = agentOn(disk);
     for (let i = 0; i < 6; i++) spool.put(randomBytes(MEBIBYTE));
     assert.deepEqual([spool.counts.droppedForSpace, drain(spool)], [2, 4]);
+  });
+
+  it("is emptied of what an earlier life left for the backend, unless another process may send it", (context) => {
+    const disk = smallDisk(context);
+    const [earlier, other] = [agentOn(disk), agentOn(disk, 8)];
+    for (let i = 0; i < 3; i++) earlier.spool.put(randomBytes(9_000));
+    other.spool.put(randomBytes(10));
+    disk.fill();
+    const next = agentOn(disk);
+    assert.equal(next.folder.append("findings.jsonl", "x".repeat(30_000)), "unavailable");
+    next.spool.maintain();
+    assert.equal(drain(next.spool), 0);
+    fs.unlinkSync(join(disk.path, "agent/spool/logs", `${other.spool.lives.own}.life`));
+    next.spool.maintain();
+    assert.equal(drain(next.spool), 3);
   });
 
   it("that is almost full is not told again and again", (context) => {
