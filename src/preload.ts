@@ -11,6 +11,9 @@ import type { Probe } from "./probe/probe";
 const PROBE: unique symbol = Symbol.for("leak-agent.probe") as never;
 const global = globalThis as unknown as { [PROBE]?: Probe | null };
 
+/** As their bin links and as the files behind them are called. */
+const PACKAGE_MANAGER = /[\\/](?:(?:npm|npx|pnpm|pnpx|yarn|yarnpkg|corepack)(?:-cli)?)(?:\.[cm]?js)?$/;
+
 /** The thread's probe; null when the agent is off or could not start. */
 export function currentProbe(): Probe | null {
   return global[PROBE] ?? null;
@@ -18,7 +21,7 @@ export function currentProbe(): Probe | null {
 
 function start(): Probe | null {
   try {
-    if (isSwitchedOff() || isOwnCommandLine(process.argv[1])) return null;
+    if (isSwitchedOff() || isPackageManager(process.argv[1]) || isOwnCommandLine(process.argv[1])) return null;
     // Loaded here, so that a process without the agent does not pay for its modules.
     const { readConfiguration } = require("./config") as typeof import("./config");
     const configuration = readConfiguration(undefined, process.argv[1] ?? null);
@@ -27,6 +30,11 @@ function start(): Probe | null {
   } catch {
     return null; // Nobody to tell: the agent's log is behind what failed, and the service's streams are not ours.
   }
+}
+
+/** `NODE_OPTIONS="-r leak-agent" npm start` reaches npm as well, which lives as long as the service it starts. */
+function isPackageManager(script: string | undefined): boolean {
+  return script !== undefined && PACKAGE_MANAGER.test(script);
 }
 
 /** NODE_OPTIONS reaches `leak-agent report` too, by its own path or through node_modules/.bin: it is no service. */

@@ -114,7 +114,7 @@ export type LabelMechanism = "interpose" | "hook" | "none";
 export interface ProbeHello {
   readonly type: "hello";
   readonly thread: number;
-  readonly engine: "native" | "pprof";
+  readonly engine: "native" | "pprof" | "none";
   readonly labels: LabelMechanism;
   /** Why labels are off or not the preferred ones; empty when nothing is to be said. */
   readonly labelsReason: string;

@@ -10,12 +10,12 @@ import { type Labels, TURN_UNKNOWN } from "./boundaries";
 import type { OrdinalReader } from "./ordinal-reader";
 import type { OwnerLedger } from "./owner-ledger";
 import { enterRecord, RequestRecord, runInContext } from "./request-context";
+import { RequestStamp } from "./request-stamp";
 import type { RouteNames } from "./route-names";
 import { OTHER_ROUTE_INDEX, type RouteTable } from "./route-table";
 
 const REQUEST_START = "http.server.request.start";
 const RESPONSE_FINISH = "http.server.response.finish";
-const RECORD: unique symbol = Symbol("leak-agent record");
 const RESPONSE: unique symbol = Symbol("leak-agent response");
 
 export interface HttpMessage {
@@ -26,9 +26,8 @@ export interface HttpMessage {
 
 /** With the response under way; null between requests, so that an idle connection keeps none. */
 type Connection = Socket & { [RESPONSE]?: ServerResponse | null };
-type Request = IncomingMessage & { [RECORD]?: RequestRecord };
 
-type Push = (this: Request, chunk: unknown, encoding?: BufferEncoding) => boolean;
+type Push = (this: IncomingMessage, chunk: unknown, encoding?: BufferEncoding) => boolean;
 
 /**
  * From Node 24 on, the parser brings the parts of a body in the context of the connection, and so do the `data` and `end`
@@ -42,7 +41,7 @@ function bindBodies(): void {
   const prototype = Message.prototype as unknown as { push: Push };
   const original = prototype.push;
   prototype.push = function push(chunk, encoding) {
-    const record = this[RECORD];
+    const record = RequestStamp.of(this);
     if (record === undefined) return original.call(this, chunk, encoding);
     // The end of a body that nobody reads (yet) runs nothing of the service: most requests have no body at all.
     if (chunk === null && this.readableFlowing === null) return original.call(this, chunk, encoding);
@@ -101,7 +100,7 @@ export class HttpRequests {
     if (record === null) return;
     try {
       const { request, response, socket } = message as HttpMessage;
-      (request as Request)[RECORD] = record;
+      RequestStamp.set(request, record);
       this.#watch(socket, response);
       this.enter(record);
     } catch (error) {
@@ -155,8 +154,8 @@ export class HttpRequests {
   };
 
   /** On finish, or when the client went away; a second call finds it over. */
-  readonly #ended = (request: Request, response: ServerResponse): void => {
-    const record = request[RECORD];
+  readonly #ended = (request: IncomingMessage, response: ServerResponse): void => {
+    const record = RequestStamp.of(request);
     if (record === undefined || record.isOver) return;
     const { labels, names } = this.attribution;
     labels.beginAgent();

@@ -54,7 +54,7 @@ export class PathTemplates {
     let node: PathNode | null = this.#root;
     const end = endOfPath(path);
     let depth = 0;
-    let start = 0;
+    let start = startOfPath(path);
     while (start < end) {
       if (path.charCodeAt(start) === 47) {
         start++;
@@ -141,6 +141,15 @@ export class PathTemplates {
     this.#merge(child, target);
     if (to.literals.size > this.maxLiterals) this.#collapse(to);
   }
+}
+
+/** A client may send the whole URL in the request line, as it does to a proxy. */
+function startOfPath(path: string): number {
+  if (path.charCodeAt(0) === 47) return 0;
+  const scheme = path.indexOf("://");
+  if (scheme <= 0 || scheme > path.indexOf("/")) return 0;
+  const slash = path.indexOf("/", scheme + 3);
+  return slash === -1 ? path.length : slash;
 }
 
 function endOfPath(path: string): number {

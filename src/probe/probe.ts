@@ -367,7 +367,7 @@ export class Probe {
     const hello: ProbeHello = {
       type: "hello",
       thread: threadId,
-      engine: this.#engine?.name ?? "native",
+      engine: this.#engine?.name ?? "none",
       labels: this.#attribution.labels.mechanism,
       labelsReason: this.#labelsReason,
       startTimeMillis: this.#startMillis,

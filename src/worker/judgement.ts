@@ -219,7 +219,11 @@ export class Judgement {
         nodeVersion: process.versions.node,
         v8Version: process.versions.v8,
       },
-      agent: { version: AGENT_VERSION, engine: hello?.engine ?? "native", attribution },
+      agent: {
+        version: AGENT_VERSION,
+        engine: hello === null || hello.engine === "none" ? "native" : hello.engine,
+        attribution,
+      },
       describe: (frame) => this.names.describe(frame),
     };
   }

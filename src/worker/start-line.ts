@@ -17,7 +17,12 @@ export function startLine(
 ): StartLine {
   const labels = hello.labels === "none" ? "off" : `exact (${hello.labels})`;
   const reason = hello.labelsReason === "" ? "" : `: ${hello.labelsReason}`;
-  const interval = intervalBytes === null ? "being measured" : `${Math.round(intervalBytes / 1024)} KiB`;
+  const interval =
+    hello.engine === "none"
+      ? "none (nothing is sampled)"
+      : intervalBytes === null
+        ? "being measured"
+        : `${Math.round(intervalBytes / 1024)} KiB`;
   const folder = hasFolder ? settings.directory : "none (nothing is written)";
   const exported = exportedSignals(settings.otlp).map(
     ([signal, endpoint]) => `${signal} to ${describeEndpoint(endpoint)}`,

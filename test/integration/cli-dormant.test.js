@@ -54,6 +54,22 @@ test("a program of another name that is called main.js is sampled", async (conte
   assert.deepEqual(JSON.parse(stderr), { sampled: true, addons: 1 });
 });
 
+test("npm and its like, which live as long as the service they start, are not sampled", async (context) => {
+  const { root, spy } = project(context);
+  for (const [name, sampled] of [
+    ["npm-cli.js", false],
+    ["npm", false],
+    ["yarn.js", false],
+    ["pnpm.cjs", false],
+    ["my-npm.js", true],
+  ]) {
+    writeFileSync(join(root, name), "");
+    const env = { NODE_OPTIONS: `-r ${PRELOAD} -r ${spy}`, TMPDIR: root };
+    const { stderr } = await new Service([join(root, name)], { env, cwd: root }).ended;
+    assert.equal(JSON.parse(stderr).sampled, sampled, name);
+  }
+});
+
 test("the program can be started by its path alone", async (context) => {
   const { root, program } = project(context);
   chmodSync(MAIN, statSync(MAIN).mode | 0o111); // npm does this when it links a package's bin.

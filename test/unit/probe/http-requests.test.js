@@ -4,11 +4,13 @@ const { once } = require("node:events");
 const http = require("node:http");
 const net = require("node:net");
 const test = require("node:test");
+const { inspect } = require("node:util");
 const { setImmediate: turn } = require("node:timers/promises");
 const { HookLabels, NoLabels, TURN_UNKNOWN } = require("../../../dist/probe/boundaries");
 const { RouteNames } = require("../../../dist/probe/route-names");
 const { HttpRequests } = require("../../../dist/probe/http-requests");
 const { OwnerLedger } = require("../../../dist/probe/owner-ledger");
+const { RequestStamp } = require("../../../dist/probe/request-stamp");
 const { RouteTable } = require("../../../dist/probe/route-table");
 
 const COUNTER = { read: () => 0 };
@@ -146,4 +148,18 @@ test("a connection keeps no response between requests and after its end, and sho
 test("where turns are not counted a request ends with its turn, else at once", () => {
   assert.equal(MECHANISMS["with a hook"]().turn, TURN_UNKNOWN);
   assert.notEqual(new NoLabels().turn, TURN_UNKNOWN);
+});
+
+test("nothing that looks at a request, or copies it, sees the agent's record", async (context) => {
+  const { server } = await serve(context);
+  const client = connect(server);
+  const request = await ask(server, client, "/quick");
+  const names = Reflect.ownKeys(request).map(String);
+  assert.deepEqual(
+    names.filter((name) => /leak-agent|record/i.test(name)),
+    [],
+  );
+  assert.doesNotMatch(inspect(request, { showHidden: true, depth: 0 }), /leak-agent|RequestRecord/);
+  assert.ok(RequestStamp.of(request) !== undefined);
+  client.destroy();
 });

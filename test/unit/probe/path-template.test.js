@@ -163,3 +163,12 @@ test("requests are counted per window, and a restarted worker is told every rout
   table.tellAgain();
   assert.equal(table.takeNews().firstRouteIndex, 1);
 });
+
+test("of a whole URL in the request line only the path counts", () => {
+  const { name } = make();
+  assert.equal(name("/a/42/b"), "GET /a/:id/b");
+  assert.equal(name("http://127.0.0.1:8080/a/42/b?x=1"), "GET /a/:id/b");
+  assert.equal(name("http://example.org"), name("/"));
+  assert.equal(name("*"), "GET /*");
+  assert.equal(name("/proxy/http://example.org/b"), "GET /proxy/http:/example.org/b");
+});
