@@ -7,7 +7,7 @@ import { tmpdir, userInfo } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { isSwitchedOff } from "./off-switch";
 import { exportedSignals, OTLP_SETTINGS, type OtlpSettings, readOtlpSettings } from "./otlp-config";
-import { nonEmpty, percentDecoded, SettingReader } from "./setting-reader";
+import { nonEmpty, percentDecodedOrNull, SettingReader } from "./setting-reader";
 
 export type { MetricsTemporality, OtlpEndpoint, OtlpProtocol, OtlpSettings, OtlpSignal } from "./otlp-config";
 export { describeEndpoint, exportedSignals, spoolShareBytes } from "./otlp-config";
@@ -43,7 +43,7 @@ export interface Settings {
   readonly serviceVersion: string | null;
   /** Null: found from the service's code (src/worker/build-id.ts). */
   readonly buildId: string | null;
-  /** `OTEL_RESOURCE_ATTRIBUTES` as given, decoded; `serviceName` takes precedence over its `service.name`. */
+  /** The usable entries of `OTEL_RESOURCE_ATTRIBUTES`, decoded; `serviceName` takes precedence over its `service.name`. */
   readonly resourceAttributes: Readonly<Record<string, string>>;
   /** Holds secrets: never print it whole. */
   readonly otlp: OtlpSettings;
@@ -57,6 +57,9 @@ export interface Configuration {
 
 /** Horizons below this are load tests: only there may the agent ask V8 for a mark-compact. */
 export const LOAD_TEST_HORIZON_MILLIS = 600_000;
+
+/** Bad entries of one list that a problem line names. */
+const NAMED_ENTRIES = 5;
 
 const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
@@ -229,20 +232,31 @@ function editDistance(a: string, b: string): number {
   return previous[b.length] ?? 0;
 }
 
+/** An entry that cannot be read costs itself, not the others. */
 function resourceAttributes(env: NodeJS.ProcessEnv, problems: string[]): Map<string, string> {
   const attributes = new Map<string, string>();
-  const text = nonEmpty(env["OTEL_RESOURCE_ATTRIBUTES"]);
-  if (text === undefined) return attributes;
-  const pairs = text.split(",").filter((pair) => pair.trim() !== "");
-  if (pairs.some((pair) => pair.indexOf("=") <= 0))
-    problems.push("OTEL_RESOURCE_ATTRIBUTES has an entry without a value: write key=value,key=value");
-  for (const pair of pairs) {
-    const at = pair.indexOf("=");
-    const value = percentDecoded(pair.slice(at + 1).trim());
+  const bad: string[] = [];
+  for (const entry of (env["OTEL_RESOURCE_ATTRIBUTES"] ?? "").split(",")) {
+    if (entry.trim() === "") continue;
+    // As in W3C Baggage, a value may hold an equals sign.
+    const at = entry.indexOf("=");
+    const key = percentDecodedOrNull(entry.slice(0, Math.max(0, at)).trim());
+    const value = percentDecodedOrNull(entry.slice(at + 1).trim());
+    if (key === null || key === "" || value === null) bad.push(entry.trim());
     // `service.name=` is what a template with an unset variable leaves: nothing is said.
-    if (at > 0 && value !== "") attributes.set(pair.slice(0, at).trim(), value);
+    else if (value !== "") attributes.set(key, value);
   }
+  if (bad.length > 0) problems.push(badAttributes(bad));
   return attributes;
+}
+
+function badAttributes(bad: readonly string[]): string {
+  const named = bad.slice(0, NAMED_ENTRIES).map((entry) => JSON.stringify(entry.slice(0, 80)));
+  const more = bad.length > NAMED_ENTRIES ? ` and ${bad.length - NAMED_ENTRIES} more` : "";
+  return (
+    `OTEL_RESOURCE_ATTRIBUTES: ${named.join(", ")}${more} ${bad.length === 1 ? "is" : "are"} not usable: ` +
+    "write key=value,key=value, percent-encoded; the other entries are used"
+  );
 }
 
 interface Manifest {

@@ -80,11 +80,16 @@ export function nonEmpty(value: string | undefined): string | undefined {
   return value === undefined || value.trim() === "" ? undefined : value.trim();
 }
 
-/** Percent-decoding as W3C Baggage has it; a stray percent sign is kept as it is. */
+/** Percent-decoding as W3C Baggage has it; a stray percent sign is kept as it is: the specification allows any text. */
 export function percentDecoded(value: string): string {
+  return percentDecodedOrNull(value) ?? value;
+}
+
+/** Null: a percent sign that encodes nothing. */
+export function percentDecodedOrNull(value: string): string | null {
   try {
     return decodeURIComponent(value);
   } catch {
-    return value; // The specification allows any text.
+    return null;
   }
 }

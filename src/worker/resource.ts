@@ -3,7 +3,7 @@
  * command lines: an argument may be a secret, and the worker's own would be wrong.
  */
 import type { WorkerStart } from "../model/messages";
-import type { AttributeValue, ResourceDetector, ResourcesModule } from "./sdk-modules";
+import type { AttributeValue, ResourcesModule } from "./sdk-modules";
 import { AGENT_VERSION } from "./version";
 
 /** Plain OpenTelemetry attributes, in the order in which they are sent. */
@@ -15,6 +15,8 @@ export interface ResourceIdentity {
   /** Used when OTEL_RESOURCE_ATTRIBUTES brings no `service.instance.id`. */
   readonly instanceId: string;
   readonly mainScript: string | null;
+  /** Of OTEL_RESOURCE_ATTRIBUTES, as the configuration has read it: the SDK's reader drops all for one bad entry. */
+  readonly attributes: Readonly<Record<string, string>>;
 }
 
 /** Unique for this life of this process. */
@@ -25,8 +27,9 @@ export function instanceIdOf(processStartMillis: number, processId: number): str
 /** Who this process is, by its settings. */
 export function identityOf(start: WorkerStart, processId: number = process.pid): ResourceIdentity {
   const { settings, processStartMillis, mainScript } = start;
-  const { serviceName, serviceVersion } = settings;
-  return { serviceName, serviceVersion, instanceId: instanceIdOf(processStartMillis, processId), mainScript };
+  const { serviceName, serviceVersion, resourceAttributes: attributes } = settings;
+  const instanceId = instanceIdOf(processStartMillis, processId);
+  return { serviceName, serviceVersion, instanceId, mainScript, attributes };
 }
 
 /**
@@ -47,12 +50,7 @@ async function detect(start: WorkerStart, processId: number): Promise<ResourceAt
     const { SdkModules } = await import("./sdk-modules.js");
     return await detectResource(new SdkModules().resources, identity);
   } catch {
-    return {
-      ...ownAttributes(identity),
-      "process.pid": processId,
-      ...start.settings.resourceAttributes,
-      ...service(identity),
-    };
+    return { "process.pid": processId, ...ownAttributes(identity), ...service(identity) };
   }
 }
 
@@ -76,8 +74,7 @@ export async function detectResource(
         detectors: [resources.processDetector, resources.hostDetector, resources.osDetector],
       }),
     )
-    .merge(resources.detectResources({ detectors: [ownDetector(identity), resources.envDetector] }))
-    .merge(resources.resourceFromAttributes(service(identity)));
+    .merge(resources.resourceFromAttributes({ ...ownAttributes(identity), ...service(identity) }));
   if (found.asyncAttributesPending === true) await withinTime(found.waitForAsyncAttributes?.());
   const attributes: Record<string, AttributeValue> = {};
   for (const [key, value] of Object.entries(found.attributes)) {
@@ -86,15 +83,12 @@ export async function detectResource(
   return identity.mainScript === null ? attributes : { ...attributes, "process.command": identity.mainScript };
 }
 
-function ownDetector(identity: ResourceIdentity): ResourceDetector {
-  return { detect: () => ({ attributes: ownAttributes(identity) }) };
-}
-
 function ownAttributes(identity: ResourceIdentity): Record<string, string> {
   return {
     "service.instance.id": identity.instanceId,
     "telemetry.distro.name": "leak-agent",
     "telemetry.distro.version": AGENT_VERSION,
+    ...identity.attributes,
   };
 }
 

@@ -145,3 +145,16 @@ test("resource attributes are kept as given", () => {
   assert.deepEqual(settings.resourceAttributes, { "deployment.environment.name": "a b", "service.version": "7" });
   assert.equal(settings.serviceVersion, "7");
 });
+
+test("a bad resource attribute costs one line that names it; the others are used", () => {
+  const { settings, problems } = read({
+    OTEL_RESOURCE_ATTRIBUTES: "service.namespace=ns,key only,k=%zz, =v ,a%2Cb=v=w,load=100%25,",
+  });
+  assert.deepEqual(settings.resourceAttributes, { "service.namespace": "ns", "a,b": "v=w", load: "100%" });
+  assert.deepEqual(problems, [
+    'OTEL_RESOURCE_ATTRIBUTES: "key only", "k=%zz", "=v" are not usable: ' +
+      "write key=value,key=value, percent-encoded; the other entries are used",
+  ]);
+  const many = read({ OTEL_RESOURCE_ATTRIBUTES: Array(9).fill("x".repeat(200)).join(",") }).problems;
+  assert.match(many.join(""), /^OTEL_RESOURCE_ATTRIBUTES: ("x{80}", ){4}"x{80}" and 4 more are not usable/);
+});

@@ -38,7 +38,7 @@ class JsonModules extends SdkModules {
 function exportingAgent(
   context,
   receiver,
-  { env = {}, isJson = true, folder = null, restartCount = 0, leakingRoutes = undefined } = {},
+  { env = {}, isJson = true, folder = null, restartCount = 0, leakingRoutes = undefined, problemCount = 0 } = {},
 ) {
   const saved = { ...process.env };
   context.after(() => {
@@ -56,7 +56,7 @@ function exportingAgent(
   };
   Object.assign(process.env, variables);
   const { settings, problems } = readConfiguration(process.env);
-  assert.deepEqual(problems, []);
+  assert.equal(problems.length, problemCount, problems.join("\n"));
   const lines = [];
   const log = new AgentLog("stderr", null, (line) => lines.push(JSON.parse(line)));
   const start = {
@@ -271,6 +271,20 @@ describe("metrics and findings of a leaking service", () => {
     assert.equal(resource["process.command"], "/srv/shop/server.js");
     assert.equal(resource["host.name"], os.hostname());
     assert.equal(resource["process.command_args"], undefined);
+  });
+
+  it("say of the service all that can be read of OTEL_RESOURCE_ATTRIBUTES", async (context) => {
+    const receiver = await startReceiver(context);
+    const agent = exportingAgent(context, receiver, {
+      env: { OTEL_RESOURCE_ATTRIBUTES: "service.namespace=ns,key only,k=%zz,a%2Cb=v=w,service.instance.id=pod-1" },
+      problemCount: 1,
+    });
+    agent.pipeline.handle(agent.probe.hello());
+    agent.run(1);
+    await agent.flush();
+    const resource = receiver.resource("/v1/metrics");
+    const said = ["service.namespace", "a,b", "service.instance.id", "k"].map((key) => resource[key]);
+    assert.deepEqual(said, ["ns", "v=w", "pod-1", undefined]);
   });
 
   it("go to the signal's own endpoint with the headers, in protobuf with gzip", async (context) => {
