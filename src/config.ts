@@ -254,8 +254,8 @@ function badAttributes(bad: readonly string[]): string {
   const named = bad.slice(0, NAMED_ENTRIES).map((entry) => JSON.stringify(entry.slice(0, 80)));
   const more = bad.length > NAMED_ENTRIES ? ` and ${bad.length - NAMED_ENTRIES} more` : "";
   return (
-    `OTEL_RESOURCE_ATTRIBUTES: ${named.join(", ")}${more} ${bad.length === 1 ? "is" : "are"} not usable: ` +
-    "write key=value,key=value, percent-encoded; the other entries are used"
+    `OTEL_RESOURCE_ATTRIBUTES has entries that are not usable, ${named.join(", ")}${more}: ` +
+    "write key=value,key=value, percent-encoded; the others are used"
   );
 }
 

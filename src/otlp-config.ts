@@ -122,7 +122,11 @@ export const OTLP_SETTINGS: readonly { readonly name: string; readonly default: 
     default: "500",
     meaning: "longest that an exit waits for the last export, 0-10000",
   },
-  { name: "LEAK_AGENT_SPOOL_MAX_MB", default: "16", meaning: "most that waits in the folder for the backend, 1-10240" },
+  {
+    name: "LEAK_AGENT_SPOOL_MAX_MB",
+    default: "16, at most a quarter of the folder",
+    meaning: "most that waits in the folder for the backend, 1-10240",
+  },
   { name: "LEAK_AGENT_SPOOL_MAX_AGE", default: "6h", meaning: "what has waited longer is dropped, 1m-7d" },
 ];
 
@@ -182,8 +186,12 @@ export function describeEndpoint(endpoint: OtlpEndpoint): string {
 
 function spoolLimit(read: SettingReader, directoryLimitBytes: number): number {
   const name = "LEAK_AGENT_SPOOL_MAX_MB";
-  const fallback = Math.min(DEFAULT_SPOOL_MB * MEGABYTE, directoryLimitBytes * DEFAULT_SPOOL_SHARE) / MEGABYTE;
-  const bytes = read.number(name, 1, 10_240, fallback) * MEGABYTE;
+  const share = (directoryLimitBytes * DEFAULT_SPOOL_SHARE) / MEGABYTE;
+  const [fallback, used] =
+    share < DEFAULT_SPOOL_MB
+      ? [share, `a quarter of LEAK_AGENT_DIR_MAX_MB, ${share}`]
+      : [DEFAULT_SPOOL_MB, `the default, ${DEFAULT_SPOOL_MB}`];
+  const bytes = read.number(name, 1, 10_240, fallback, used) * MEGABYTE;
   const most = directoryLimitBytes * LARGEST_SPOOL_SHARE;
   if (bytes <= most) return bytes;
   read.problems.push(`${name} is more than half of LEAK_AGENT_DIR_MAX_MB: raise that; using ${most / MEGABYTE}`);
@@ -244,13 +252,16 @@ function readBase(read: SettingReader): Base {
 /** @param infix `""` or such as `PROFILES_`. @param fallback used where the variable is not set. */
 function readWith(read: SettingReader, infix: string, fallback: Base): Base {
   const name = (what: string): string => `OTEL_EXPORTER_OTLP_${infix}${what}`;
+  const used = (what: string, key: "protocol" | "timeoutMillis" | "compression"): string =>
+    fallback[key] === DEFAULTS[key] ? `the default, ${fallback[key]}` : `OTEL_EXPORTER_OTLP_${what}, ${fallback[key]}`;
+  const { protocol, timeoutMillis, compression } = fallback;
   const headers = read.text(name("HEADERS"));
   return {
     endpoint: read.text(name("ENDPOINT")) ?? fallback.endpoint,
-    protocol: read.choice(name("PROTOCOL"), ["http/protobuf", "grpc"], fallback.protocol),
     headers: headers === undefined ? fallback.headers : parseHeaders(name("HEADERS"), headers, read.problems),
-    timeoutMillis: Math.ceil(read.number(name("TIMEOUT"), 1, 600_000, fallback.timeoutMillis)),
-    compression: read.choice(name("COMPRESSION"), ["gzip", "none"], fallback.compression),
+    protocol: read.choice(name("PROTOCOL"), ["http/protobuf", "grpc"], protocol, used("PROTOCOL", "protocol")),
+    timeoutMillis: Math.ceil(read.number(name("TIMEOUT"), 1, 600_000, timeoutMillis, used("TIMEOUT", "timeoutMillis"))),
+    compression: read.choice(name("COMPRESSION"), ["gzip", "none"], compression, used("COMPRESSION", "compression")),
     isInsecure: read.text(name("INSECURE")) === undefined ? fallback.isInsecure : read.flag(name("INSECURE")),
   };
 }

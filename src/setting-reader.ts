@@ -22,12 +22,13 @@ export class SettingReader {
     return nonEmpty(this.env[name]);
   }
 
-  number(name: string, low: number, high: number, fallback: number): number {
+  /** @param used the words for `fallback`, where it is not the default of this variable. */
+  number(name: string, low: number, high: number, fallback: number, used?: string): number {
     const text = this.text(name);
     if (text === undefined) return fallback;
     const value = Number(text);
     if (Number.isFinite(value) && value >= low && value <= high) return value;
-    return this.reject(name, text, `a number from ${low} to ${high}`, fallback);
+    return this.reject(name, text, `a number from ${low} to ${high}`, fallback, used);
   }
 
   optionalNumber(name: string, low: number, high: number): number | null {
@@ -44,11 +45,12 @@ export class SettingReader {
     return this.reject(name, text, `a duration ${range}, such as 30s, 10m or 24h`, fallback);
   }
 
-  choice<T extends string>(name: string, choices: readonly T[], fallback: T): T {
+  /** @param used the words for `fallback`, where it is not the default of this variable. */
+  choice<T extends string>(name: string, choices: readonly T[], fallback: T, used?: string): T {
     const text = this.text(name);
     if (text === undefined) return fallback;
     const found = choices.find((choice) => choice === text.toLowerCase());
-    return found ?? this.reject(name, text, `one of ${choices.join(", ")}`, fallback);
+    return found ?? this.reject(name, text, `one of ${choices.join(", ")}`, fallback, used);
   }
 
   /** OpenTelemetry's rule: only `true` is true; a value that is no truth value is false, and told. */
@@ -56,8 +58,9 @@ export class SettingReader {
     return this.choice(name, ["false", "true"], "false") === "true";
   }
 
-  private reject<T>(name: string, text: string, expected: string, fallback: T): T {
-    const used = typeof fallback === "number" && Number.isNaN(fallback) ? "the default" : this.describeDefault(name);
+  private reject<T>(name: string, text: string, expected: string, fallback: T, given?: string): T {
+    const isOpen = typeof fallback === "number" && Number.isNaN(fallback);
+    const used = given ?? (isOpen ? "the default" : this.describeDefault(name));
     this.problems.push(`${name}=${JSON.stringify(text.slice(0, 80))} is not usable: write ${expected}; using ${used}`);
     return fallback;
   }

@@ -109,6 +109,32 @@ for (const [name, bad] of [
   });
 }
 
+for (const [name, bad, base, used] of [
+  ["PROTOCOL", "http/json", "grpc", "OTEL_EXPORTER_OTLP_PROTOCOL, grpc"],
+  ["PROTOCOL", "http/json", undefined, "the default, http/protobuf"],
+  ["TIMEOUT", "soon", "2500", "OTEL_EXPORTER_OTLP_TIMEOUT, 2500"],
+  ["TIMEOUT", "soon", undefined, "the default, 10000"],
+  ["COMPRESSION", "zstd", "none", "OTEL_EXPORTER_OTLP_COMPRESSION, none"],
+  ["COMPRESSION", "zstd", undefined, "the default, gzip"],
+]) {
+  test(`a bad ${name} of one signal says that it uses ${used}`, () => {
+    const env = { ...BASE, [`OTEL_EXPORTER_OTLP_${name}`]: base };
+    const { otlp, problems } = read({ ...env, [`OTEL_EXPORTER_OTLP_METRICS_${name}`]: bad });
+    assert.deepEqual(otlp, read(env).otlp);
+    assert.equal(problems.length, 1, problems.join("\n"));
+    assert.ok(problems[0].endsWith(`; using ${used}`), problems[0]);
+  });
+}
+
+test("a bad limit of the spool says how much is used: the default, or a quarter of the folder", () => {
+  const last = (env) =>
+    read({ LEAK_AGENT_SPOOL_MAX_MB: "lots", ...env })
+      .problems.join()
+      .split("; using ")[1];
+  assert.equal(last({}), "the default, 16");
+  assert.equal(last({ LEAK_AGENT_DIR_MAX_MB: "8" }), "a quarter of LEAK_AGENT_DIR_MAX_MB, 2");
+});
+
 test("the range of a duration is told in its own words", () => {
   assert.match(read({ LEAK_AGENT_SPOOL_MAX_AGE: "x" }).problems[0], /a duration from 1m to 7d, such as/);
 });
@@ -152,9 +178,9 @@ test("a bad resource attribute costs one line that names it; the others are used
   });
   assert.deepEqual(settings.resourceAttributes, { "service.namespace": "ns", "a,b": "v=w", load: "100%" });
   assert.deepEqual(problems, [
-    'OTEL_RESOURCE_ATTRIBUTES: "key only", "k=%zz", "=v" are not usable: ' +
-      "write key=value,key=value, percent-encoded; the other entries are used",
+    'OTEL_RESOURCE_ATTRIBUTES has entries that are not usable, "key only", "k=%zz", "=v": ' +
+      "write key=value,key=value, percent-encoded; the others are used",
   ]);
   const many = read({ OTEL_RESOURCE_ATTRIBUTES: Array(9).fill("x".repeat(200)).join(",") }).problems;
-  assert.match(many.join(""), /^OTEL_RESOURCE_ATTRIBUTES: ("x{80}", ){4}"x{80}" and 4 more are not usable/);
+  assert.match(many.join(""), /not usable, ("x{80}", ){4}"x{80}" and 4 more: write/);
 });
