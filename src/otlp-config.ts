@@ -139,9 +139,12 @@ export function readOtlpSettings(
   const isDisabled = read.flag("OTEL_SDK_DISABLED");
   const base = readBase(read);
   const endpoint = (signal: OtlpSignal): OtlpEndpoint | null => {
-    const isWanted = wantsOtlp(read, signal);
+    const exporters = readExporters(read, signal);
     const found = readEndpoint(read, base, signal);
-    return found !== null && isWanted && !isDisabled ? { ...found, ...readProxy(read, found) } : null;
+    if (found === null || isDisabled || exporters.includes("none")) return null;
+    if (exporters.includes("otlp")) return { ...found, ...readProxy(read, found) };
+    read.problems.push(otherExporters(signal, exporters));
+    return null;
   };
   return {
     profiles: endpoint("profiles"),
@@ -198,13 +201,26 @@ function spoolLimit(read: SettingReader, directoryLimitBytes: number): number {
   return most;
 }
 
-function wantsOtlp(read: SettingReader, signal: OtlpSignal): boolean {
-  const name = `OTEL_${signal.toUpperCase()}_EXPORTER`;
+/** `otlp` stands in for a list that holds an unknown name. */
+function readExporters(read: SettingReader, signal: OtlpSignal): readonly string[] {
+  const name = exporterVariable(signal);
   const names = (read.text(name) ?? "otlp").split(",").map((part) => part.trim().toLowerCase());
   const unknown = names.find((part) => !EXPORTER_NAMES.has(part));
-  if (unknown === undefined) return names.includes("otlp");
+  if (unknown === undefined) return names;
   read.problems.push(`${name}=${JSON.stringify(unknown.slice(0, 80))} is not usable: write otlp or none; using otlp`);
-  return !names.includes("none");
+  return names.includes("none") ? ["none"] : ["otlp"];
+}
+
+function otherExporters(signal: OtlpSignal, exporters: readonly string[]): string {
+  const given = exporters.join(",").slice(0, 80);
+  return (
+    `${exporterVariable(signal)}=${given} means that the agent, which sends ${signal} over OTLP only, sends none: ` +
+    `write ${given},otlp to send them, or none`
+  );
+}
+
+function exporterVariable(signal: OtlpSignal): string {
+  return `OTEL_${signal.toUpperCase()}_EXPORTER`;
 }
 
 const PROXY_VARIABLES = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"];
