@@ -58,6 +58,8 @@ export interface Configuration {
 /** Horizons below this are load tests: only there may the agent ask V8 for a mark-compact. */
 export const LOAD_TEST_HORIZON_MILLIS = 600_000;
 
+/** Characters of a service's name in the name of its folder: file systems take 255 bytes. */
+const LONGEST_FILE_NAME = 200;
 /** Bad entries of one list that a problem line names. */
 const NAMED_ENTRIES = 5;
 
@@ -298,6 +300,18 @@ function userName(): string {
   }
 }
 
+/** A name that cannot be a file's as it is gets a hash: two names never share a folder. */
 function fileName(text: string): string {
-  return text.replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[-.]+/, "") || "service";
+  const safe = text
+    .replace(/[^A-Za-z0-9._-]+/g, "-")
+    .replace(/^[-.]+/, "")
+    .slice(0, LONGEST_FILE_NAME);
+  return safe === text && safe !== "" ? safe : `${safe || "service"}-${shortHash(text)}`;
+}
+
+/** FNV-1a, 8 hex digits. node:crypto would cost the service 3 MB, and there are builds of Node without it. */
+function shortHash(text: string): string {
+  let hash = 0x811c9dc5;
+  for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, "0");
 }

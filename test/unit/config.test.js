@@ -2,7 +2,7 @@
 const assert = require("node:assert/strict");
 const { mkdtempSync, mkdirSync, rmSync, writeFileSync } = require("node:fs");
 const { tmpdir } = require("node:os");
-const { join } = require("node:path");
+const { basename, join } = require("node:path");
 const { test } = require("node:test");
 const { parseDuration, readConfiguration, SETTINGS } = require("../../dist/config");
 
@@ -66,10 +66,20 @@ test("the service's name comes from OTEL_SERVICE_NAME, then the resource, then p
     assert.equal(readConfiguration({ OTEL_RESOURCE_ATTRIBUTES: "a,b,c=d" }, null).problems.length, 1, "told once");
     assert.equal(name({ OTEL_SERVICE_NAME: "named", OTEL_RESOURCE_ATTRIBUTES: "service.name=r" }), "named");
     assert.equal(readConfiguration({}, script).settings.serviceVersion, "2.1.0");
-    assert.match(readConfiguration({}, script).settings.directory, /[/\\]shop-api$/);
+    assert.match(readConfiguration({}, script).settings.directory, /[/\\]shop-api-[0-9a-f]{8}$/);
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test("two services never share a folder by default, whatever their names", () => {
+  const folder = (name) => basename(readConfiguration({ OTEL_SERVICE_NAME: name }).settings.directory);
+  for (const safe of ["shop", "a-b", "Orders_2.x"]) assert.equal(folder(safe), safe);
+  const odd = ["注文", "支払い", "a/b", "a b", ".a-b", "-", "..", "x".repeat(300), "x".repeat(301)];
+  const folders = odd.map(folder);
+  assert.equal(new Set([...folders, folder("a-b")]).size, odd.length + 1, folders.join(" "));
+  for (const name of folders) assert.match(name, /^[A-Za-z0-9_][A-Za-z0-9._-]{0,208}$/);
+  assert.equal(folder("注文"), "service-596729ab", "a service finds its folder again");
 });
 
 test("LEAK_AGENT_ENABLED=0 and false switch off", () => {
