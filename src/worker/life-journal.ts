@@ -37,7 +37,7 @@ export class LifeJournal {
   private readonly stem: string;
   private levelMillis = Number.NEGATIVE_INFINITY;
   private readonly timers: NodeJS.Timeout[] = [];
-  /** Lives before this one, oldest first. */
+  /** Lives of this service before this one, oldest first. */
   past: readonly PastLife[] = [];
 
   constructor(private readonly options: JournalOptions) {
@@ -96,8 +96,12 @@ export class LifeJournal {
     this.writer.append({ type: "finding", finding });
   }
 
+  /** Another service in the same folder has lives of its own: how they ended is told by its own next life. */
   private others(): PastLife[] {
-    return readLives(this.options.folder.path).filter((life) => life.stem !== this.stem);
+    const { service } = this.options.opening;
+    return readLives(this.options.folder.path).filter(
+      (life) => life.stem !== this.stem && life.opening.service === service,
+    );
   }
 
   /** Each end is told once, by whichever life claims it first; the newest in words, the others as a number. */

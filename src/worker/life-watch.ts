@@ -65,18 +65,17 @@ export class LifeWatch {
 
   constructor(private readonly options: LifeWatchOptions) {
     const { past, opening } = options.journal;
-    const earlier = past.filter((life) => life.opening.service === opening.service);
     this.spacingMillis = Math.min(
       MAX_SPACING_MILLIS,
       Math.max(MIN_SPACING_MILLIS, opening.horizonMillis / RECORDS_PER_HORIZON),
     );
-    this.standing = standingOf([...earlier.flatMap((life) => life.findings), ...options.journal.findings]);
+    this.standing = standingOf([...past.flatMap((life) => life.findings), ...options.journal.findings]);
     for (const finding of this.standing) {
       if (finding.service.buildId !== opening.buildId) this.checks.set(finding.id, { finding, looksDone: 0 });
     }
     for (const finding of this.standing) this.standingAt.set(ownerNameOf(finding.route), finding);
-    for (const one of earlier.flatMap((life) => life.series)) if (one.site !== null) this.orderOf(seriesKey(one));
-    for (const { kind, route, isPooled, site } of earlier.slice(-MAX_SITES).flatMap((life) => life.series)) {
+    for (const one of past.flatMap((life) => life.series)) if (one.site !== null) this.orderOf(seriesKey(one));
+    for (const { kind, route, isPooled, site } of past.slice(-MAX_SITES).flatMap((life) => life.series)) {
       if (site === null || this.carried.size >= MAX_SITES) continue;
       const place: Place = { kind, route, isPooled, site };
       if (!this.carried.has(placeKey(place))) this.carried.set(placeKey(place), place);
@@ -154,12 +153,10 @@ export class LifeWatch {
   private acrossLives(summary: SiteSummary, current: LifeSeries, nowMillis: number): Finding | null {
     const { opening, past } = this.options.journal;
     const key = seriesKey(current);
-    const earlier = past.flatMap(({ opening: { service, buildId, startTimeMillis }, series }) =>
-      service !== opening.service
-        ? []
-        : series
-            .filter((one) => seriesKey(one) === key && one.timeMillis < opening.startTimeMillis)
-            .map((one) => ({ startMillis: startTimeMillis, endMillis: one.timeMillis, series: one, buildId })),
+    const earlier = past.flatMap(({ opening: { buildId, startTimeMillis }, series }) =>
+      series
+        .filter((one) => seriesKey(one) === key && one.timeMillis < opening.startTimeMillis)
+        .map((one) => ({ startMillis: startTimeMillis, endMillis: one.timeMillis, series: one, buildId })),
     );
     const own = { startMillis: opening.startTimeMillis, endMillis: nowMillis, series: current };
     const evidence = acrossLives(earlier, own, opening.horizonMillis, this.orderOf(key));

@@ -33,13 +33,14 @@ function service(context) {
     isContinued = false,
     samplesPerSecond = 4,
     leakingRoutes = undefined,
+    name = "shop",
   } = {}) {
     if (!isContinued) lives++;
     const startMillis = START_MILLIS + lives * HOUR;
     const { settings } = readConfiguration({
       LEAK_AGENT_HORIZON: "30s",
       LEAK_AGENT_DIR: folder,
-      OTEL_SERVICE_NAME: "shop",
+      OTEL_SERVICE_NAME: name,
       LEAK_AGENT_BUILD_ID: build,
     });
     const files = new AgentFolder(folder, settings.directoryLimitBytes, () => {});
@@ -50,7 +51,7 @@ function service(context) {
       schema: "leak-agent.life/1",
       startTimeMillis: startMillis,
       processId: PROCESS_ID,
-      service: "shop",
+      service: name,
       serviceVersion: null,
       buildId: build,
       nodeVersion: "24.0.0",
@@ -189,6 +190,19 @@ describe("lives of one service", () => {
     // The current life had seen less by then than the one before.
     const { bytesPerRequest } = leak.growth;
     assert.ok(bytesPerRequest > before && bytesPerRequest < (before + current) / 2, `${bytesPerRequest}`);
+  });
+
+  it("another service in the same folder is not the life before, and its builds are not this one's", (context) => {
+    const live = service(context);
+    live({ build: "one" });
+    const other = live({ name: "billing", build: "two", leaks: false, seconds: 300 });
+    assert.deepEqual(other.verdicts, []);
+    assert.ok(!other.lines.some(({ msg }) => msg.startsWith("the life before")), JSON.stringify(other.lines));
+    const { lines, findings } = live({ build: "two", seconds: 300 });
+    assert.match(lines[0].msg, /^the life before: process 4242 \(build one, .*\) ended without a word/);
+    assert.doesNotMatch(lines[0].msg, /more ended/);
+    const { fix } = findings.find(({ fix }) => fix?.verdict === "not fixed");
+    assert.ok(Math.abs(fix.afterBytes / fix.beforeBytes - 1) < 0.2, `${fix.beforeBytes}, then ${fix.afterBytes}`);
   });
 
   it("short lives of a healthy service never add up", (context) => {
