@@ -246,7 +246,10 @@ test("report without a folder reads the one of the service in the current direct
   const env = { TMPDIR: root };
   const empty = await runCli(["report"], { cwd: project, env });
   assert.equal(empty.code, 3);
-  assert.match(empty.stderr, /no agent has written to .*acme-shop yet; start the service with node -r leak-agent/);
+  assert.match(
+    empty.stderr,
+    /no agent has written to .*acme-shop-[0-9a-f]{8} yet; start the service with node -r leak-agent/,
+  );
   const expected = /written to (\S+) yet/.exec(empty.stderr)[1];
   writeHistory(join(expected, "..", "other"), HEALTHY);
   const listed = await runCli(["report"], { cwd: project, env });
