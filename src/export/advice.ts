@@ -31,8 +31,17 @@ const FIXES: readonly (readonly [pattern: RegExp, fix: string])[] = [
   [/^HTTP 413$/, "raise the backend's limit for a body"],
   [/^HTTP 415$/, "it takes no binary protobuf there: this is not an OTLP/HTTP endpoint"],
   [/^HTTP 3\d\d$/, "redirects are not followed: write the final address into the endpoint"],
-  [/^HTTP 429$|RESOURCE_EXHAUSTED/, "it limits rate or size: raise its limit; the agent tries again by itself"],
-  [/^HTTP 50\d$|UNAVAILABLE|DEADLINE/, "it is overloaded or starting; the agent tries again by itself"],
+  [/^HTTP 429$/, "it limits rate or size: raise its limit; the agent tries again by itself"],
+  [
+    /RESOURCE_EXHAUSTED/,
+    "it limits rate or size: raise its limit; the agent tries again only where the answer has a RetryInfo",
+  ],
+  // What is tried again is the OTLP specification's choice (retry.ts).
+  [/^HTTP 50[234]$|UNAVAILABLE|DEADLINE/, "it is overloaded or starting; the agent tries again by itself"],
+  [
+    /^HTTP 5\d\d$/,
+    "the backend has an error of its own: look into its log; OTLP forbids to send this again, so it is dropped and counted",
+  ],
 ];
 
 /** The other protocol, or TLS on one side only. */
@@ -45,9 +54,21 @@ const NOT_TAKEN: Readonly<Record<OtlpSignal, string>> = {
   logs: "give the Collector a logs pipeline, or set OTEL_LOGS_EXPORTER=none",
 };
 
+/** Where OTLP over HTTP takes each signal (opentelemetry.io/docs/specs/otlp). */
+const PATHS: Readonly<Record<OtlpSignal, string>> = {
+  profiles: "/v1development/profiles",
+  metrics: "/v1/metrics",
+  logs: "/v1/logs",
+};
+
 /** @param code of an `ExportOutcome`. @returns what to do, or null when only the backend's own log may tell. */
-export function adviceFor(signal: OtlpSignal, code: string, endpoint: Pick<OtlpEndpoint, "protocol">): string | null {
-  if (/^HTTP 40[45]$|UNIMPLEMENTED|NOT_FOUND/.test(code)) return NOT_TAKEN[signal];
+export function adviceFor(
+  signal: OtlpSignal,
+  code: string,
+  endpoint: Pick<OtlpEndpoint, "protocol" | "url">,
+): string | null {
+  if (/^HTTP 40[45]$/.test(code)) return notFound(signal, new URL(endpoint.url).pathname);
+  if (/UNIMPLEMENTED|NOT_FOUND/.test(code)) return NOT_TAKEN[signal];
   if (code.startsWith("ERR_OSSL_"))
     return "give OTEL_EXPORTER_OTLP_CLIENT_KEY and its certificate files in PEM, and matching";
   if (WRONG_PROTOCOL.test(code)) {
@@ -55,6 +76,16 @@ export function adviceFor(signal: OtlpSignal, code: string, endpoint: Pick<OtlpE
     return `check https against http in the endpoint, and that its port is ${here}; or set OTEL_EXPORTER_OTLP_PROTOCOL=${other}`;
   }
   return FIXES.find(([pattern]) => pattern.test(code))?.[1] ?? null;
+}
+
+/** A path that is not OTLP's is more likely wrong than the backend; but some, such as Prometheus, have one of their own. */
+function notFound(signal: OtlpSignal, path: string): string {
+  const standard = PATHS[signal];
+  if (path === standard) return NOT_TAKEN[signal];
+  const check = path.endsWith(standard)
+    ? `check the path ${path}: ${standard} is appended to OTEL_EXPORTER_OTLP_ENDPOINT, so it must not stand in there`
+    : `check the path ${path}: OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT is used as it is, and OTLP's path is ${standard}`;
+  return `${check}; if the path is right, ${NOT_TAKEN[signal]}`;
 }
 
 /** For a partial success, which has no code. */

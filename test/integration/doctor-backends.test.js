@@ -117,6 +117,8 @@ const STATUSES = [
   [415, /HTTP 415/, /not an OTLP\/HTTP endpoint/],
   [301, /HTTP 301/, /final address/],
   [429, /HTTP 429/, /limits rate or size/],
+  [500, /HTTP 500/, /error of its own: look into its log; .* it is dropped and counted/],
+  [501, /HTTP 501/, /it is dropped and counted/],
   [503, /HTTP 503/, /overloaded or starting/],
   [418, /HTTP 418/, /the backend's own log/],
 ];
