@@ -9,6 +9,7 @@ const { checkExport } = require("../../dist/cli/doctor-export");
 const { readConfiguration } = require("../../dist/config");
 const { FakeCollector } = require("../harness/fake-collector");
 const { ROOT, Service, temporaryFolder } = require("../harness/service");
+const { fieldsOf } = require("../unit/worker/otlp-receiver");
 
 const SECRET = "pa55word";
 
@@ -21,13 +22,14 @@ async function backend(context, options = {}) {
 /** The check of one signal against an endpoint. */
 async function check(env, signal = "metrics") {
   const others = ["profiles", "metrics", "logs"].filter((name) => name !== signal);
-  const { settings } = readConfiguration({
+  const variables = {
     OTEL_EXPORTER_OTLP_TIMEOUT: "2000",
     OTEL_EXPORTER_OTLP_HEADERS: `authorization=Bearer%20${SECRET}`,
     ...Object.fromEntries(others.map((name) => [`OTEL_${name.toUpperCase()}_EXPORTER`, "none"])),
     ...env,
-  });
-  const [found] = await checkExport(settings, "1.2.3", Date.now());
+  };
+  const checks = await checkExport(readConfiguration(variables).settings, "1.2.3", Date.now(), variables);
+  const found = checks.find((one) => one.check === signal);
   assert.ok(!JSON.stringify(found).includes(SECRET));
   return found;
 }
@@ -129,6 +131,41 @@ for (const [status, message, fix] of STATUSES) {
     assertProblem(await check({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }, "profiles"), message, fix);
   });
 }
+
+/** AggregationTemporality of the sum (7) and the histogram (9) of a metrics request, as its numbers 1 DELTA, 2 CUMULATIVE. */
+function temporalities(body) {
+  const scope = fieldsOf(fieldsOf(fieldsOf(body).get(1)[0]).get(2)[0]);
+  const data = (field) =>
+    scope
+      .get(2)
+      .map((metric) => fieldsOf(metric).get(field)?.[0])
+      .find(Boolean);
+  return [7, 9].map((field) => {
+    const points = fieldsOf(data(field)).get(1)[0].length;
+    return data(field)[2 + points + 1]; // Behind the data points (tag, length of one byte, points): tag and value.
+  });
+}
+
+test("metrics are tried with a sum and a histogram of the temporality that the agent would send", async (context) => {
+  const collector = await backend(context);
+  const sent = { cumulative: [2, 2], delta: [1, 1], lowmemory: [2, 1] };
+  for (const [preference, expected] of Object.entries(sent)) {
+    const found = await check({
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: preference,
+    });
+    assert.equal(found.state, "ok", found.message);
+    assert.deepEqual(temporalities(collector.received.at(-1)), expected, preference);
+  }
+});
+
+test("a backend that takes no differences, in Prometheus' words", async (context) => {
+  const collector = await backend(context);
+  const words = 'invalid temporality and type combination for metric "leak_agent.doctor.sum"';
+  collector.behave = () => (response) => response.writeHead(500).end(words);
+  const found = await check({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
+  assertProblem(found, /HTTP 500: invalid temporality/, /^set OTEL_\w+_TEMPORALITY_PREFERENCE=cumulative$/);
+});
 
 test("gRPC: no such service, wrong credentials", async (context) => {
   const collector = await backend(context, { protocol: "grpc" });

@@ -152,6 +152,35 @@ test("a backend without profiles, and one that wants a password, are told with t
   assert.ok(!JSON.stringify(checks).includes("pa55word"));
 });
 
+test("an endpoint and a switch: what switches the export off is named", async (context) => {
+  const receiver = await startReceiver(context);
+  const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url };
+  const exportOf = async (env) => {
+    const { code, checks } = await doctor(context, { ...endpoint, ...env });
+    assert.equal(code, 0);
+    return checks.filter(({ check }) => ["export", "profiles", "metrics", "logs"].includes(check));
+  };
+  const [disabled, ...others] = await exportOf({ OTEL_SDK_DISABLED: "true", OTEL_LOGS_EXPORTER: "none" });
+  assert.deepEqual(others, []);
+  assert.equal(disabled.state, "ok");
+  assert.match(disabled.message, /^OTEL_SDK_DISABLED=true switches it off/);
+  const none = { OTEL_PROFILES_EXPORTER: "none", OTEL_METRICS_EXPORTER: "none", OTEL_LOGS_EXPORTER: "none" };
+  const offLines = (await exportOf(none)).map(({ state, message }) => `${state} ${message.split(" ", 3).join(" ")}`);
+  assert.deepEqual(
+    offLines,
+    ["PROFILES", "METRICS", "LOGS"].map((signal) => `ok not sent: OTEL_${signal}_EXPORTER=none`),
+  );
+  assert.equal(receiver.requests.length, 0);
+  const [profiles, metrics, logs] = await exportOf({ OTEL_METRICS_EXPORTER: "prometheus" });
+  assert.match(metrics.message, /^not sent: OTEL_METRICS_EXPORTER=prometheus leaves them out/);
+  for (const { message } of [profiles, logs]) assert.match(message, /took a test request/);
+});
+
+test("a switch without an endpoint: there is none, as before", async (context) => {
+  const { checks } = await doctor(context, { OTEL_SDK_DISABLED: "true", OTEL_METRICS_EXPORTER: "none" });
+  assert.match(checks.at(-1).message, /no endpoint is set/);
+});
+
 test("--no-export sends nothing", async (context) => {
   const receiver = await startReceiver(context);
   const { code, checks } = await doctor(context, { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url }, ["--no-export"]);
