@@ -39,7 +39,7 @@ Options:
   -h, --help        this text
 
 Exit codes:
-  ${EXIT_NO_LEAK}  it ran, and every leak is fixed
+  ${EXIT_NO_LEAK}  it ran, and every leak is fixed, or there was none to verify
   ${EXIT_LEAK}  it ran, and a leak is not fixed, only reduced, or has moved
   ${EXIT_USAGE}  wrong usage, such as a build that is not on record
   ${EXIT_UNREADABLE}  an input cannot be read
@@ -64,7 +64,8 @@ async function run(input: CommandInput): Promise<number> {
   const folders = (input.positionals.length > 0 ? input.positionals : [defaultFolder()]).map((path) => resolve(path));
   folders.forEach(requireFolder);
   const lives = folders.flatMap(readLives).sort((a, b) => a.opening.startTimeMillis - b.opening.startTimeMillis);
-  const [before, after] = buildsOf(input, lives, folders.join(", "));
+  const { before, after } = buildsOf(input, lives, folders.join(", "));
+  if (before === null) return nothingToVerify(input, lives, after);
   const answers = alarmsOf(lives, before).map((finding) => ({
     finding,
     fix: checkFix(fixQuestionOf(finding, lives, before, after)),
@@ -74,16 +75,37 @@ async function run(input: CommandInput): Promise<number> {
   return exitCodeOf(answers);
 }
 
-function buildsOf(input: CommandInput, lives: readonly PastLife[], where: string): [before: string, after: string] {
-  const builds = [...new Set(lives.map((life) => life.opening.buildId))];
+/** `before` is null where no build before `after` has a leak on record. */
+interface Builds {
+  readonly before: string | null;
+  readonly after: string;
+}
+
+function buildsOf(input: CommandInput, lives: readonly PastLife[], where: string): Builds {
+  const builds = buildsIn(lives);
   if (builds.length === 0)
     throw new AgentError("ERR_LEAK_AGENT_FOLDER", `no life of an agent is on record in ${where}`);
   const after = known(input, "after", builds) ?? builds.at(-1) ?? "";
   const earlier = builds.slice(0, builds.indexOf(after));
-  const before = known(input, "before", builds) ?? earlier.findLast((build) => alarmsOf(lives, build).length > 0);
-  if (before === undefined) throw usage(`no build before ${after} has a leak on record; ${recorded(builds)}`);
+  const leaking = earlier.findLast((build) => alarmsOf(lives, build).length > 0) ?? null;
+  const before = known(input, "before", builds) ?? leaking;
   if (before === after) throw usage(`--before and --after are both ${after}; ${recorded(builds)}`);
-  return [before, after];
+  return { before, after };
+}
+
+/** Oldest first. */
+function buildsIn(lives: readonly PastLife[]): string[] {
+  return [...new Set(lives.map((life) => life.opening.buildId))];
+}
+
+/** Good news for a pipeline that asks after every deploy: the first one, and all after a release without a leak. */
+function nothingToVerify({ options, terminal }: CommandInput, lives: readonly PastLife[], after: string): number {
+  if (options["json"] === true) terminal.printJson(toJson(null, after, []));
+  else {
+    const why = `no build before ${after} has a leak on record; ${recorded(buildsIn(lives))}`;
+    terminal.print(...wrap(`Nothing to verify: ${why}`, 0, 2));
+  }
+  return EXIT_NO_LEAK;
 }
 
 function known(input: CommandInput, option: string, builds: readonly string[]): string | undefined {
@@ -139,7 +161,7 @@ function spanOf(lives: readonly PastLife[], build: string): string {
   return `${own.length} ${own.length === 1 ? "life" : "lives"}, ${utcTime(start)} to ${utcTime(end)}`;
 }
 
-function toJson(before: string, after: string, answers: readonly Answer[]): unknown {
+function toJson(before: string | null, after: string, answers: readonly Answer[]): unknown {
   return {
     schema: VERIFY_SCHEMA,
     before,

@@ -17,6 +17,8 @@ const {
 } = require("pprof-format");
 const { AgentFolder } = require("../../../dist/export/folder");
 const { HistoryWriter } = require("../../../dist/export/history-file");
+const { LifeWriter } = require("../../../dist/export/life-file");
+const { framed } = require("../../../dist/model/framed-records");
 const { observations } = require("../detector/stream");
 
 const CLI = resolve(__dirname, "../../../dist/cli/main.js");
@@ -151,6 +153,30 @@ function writeFindings(folder, findings) {
   appendFileSync(join(folder, "findings.jsonl"), findings.map((finding) => `${JSON.stringify(finding)}\n`).join(""));
 }
 
+/** Writes what one life of the service left on record, with the real writer. */
+function writeLife(folder, { buildId, startMillis = START_MILLIS, processId = 4321, lastWord = null, leaks = [] }) {
+  const agentFolder = new AgentFolder(folder, 64 * 1024 * 1024, () => {});
+  const opening = {
+    type: "open",
+    schema: "leak-agent.life/1",
+    startTimeMillis: startMillis,
+    processId,
+    service: "shop",
+    serviceVersion: null,
+    buildId,
+    nodeVersion: "24.21.0",
+    agentVersion: "0.1.0",
+    horizonMillis: 30_000,
+    place: "here",
+    bootId: null,
+  };
+  const writer = new LifeWriter(agentFolder, opening);
+  writer.open();
+  for (const finding of leaks)
+    writer.append({ type: "finding", finding: { ...finding, service: { ...finding.service, buildId } } });
+  if (lastWord !== null) appendFileSync(writer.endFile, framed(lastWord));
+}
+
 module.exports = {
   CLI,
   HEALTHY,
@@ -161,5 +187,6 @@ module.exports = {
   temporaryFolder,
   writeFindings,
   writeHistory,
+  writeLife,
   writeProfile,
 };
