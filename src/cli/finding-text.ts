@@ -130,8 +130,10 @@ function routes({ contrast, otherRoutes, route }: Finding): string | null {
 
 function explained({ explained }: Finding): string | null {
   const parts: string[] = [];
-  if (explained.heapGrowthRatio !== null) parts.push(`${percent(explained.heapGrowthRatio)} of the heap's growth`);
-  if (explained.rssGrowthRatio !== null) parts.push(`${percent(explained.rssGrowthRatio)} of the growth of RSS`);
+  // Both are estimates, and their quotient may exceed 1; the finding's text clamps it too.
+  const share = (ratio: number): string => percent(Math.min(1, ratio));
+  if (explained.heapGrowthRatio !== null) parts.push(`${share(explained.heapGrowthRatio)} of the heap's growth`);
+  if (explained.rssGrowthRatio !== null) parts.push(`${share(explained.rssGrowthRatio)} of the growth of RSS`);
   if (explained.unexplainedBytesPerHour !== null)
     parts.push(`${bytes(explained.unexplainedBytesPerHour)}/hour stay unexplained`);
   const own = explained.agentBytesPerHour ?? 0;
