@@ -1,7 +1,7 @@
 /**
  * Runs in the CLI process. Owns `leak-agent replay`: the detector run again on a recorded history.
  */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { Detector } from "../detector/detector";
 import { type FindingContext, toFinding } from "../detector/finding-record";
@@ -68,9 +68,12 @@ interface RecordedLife {
   readonly segments: readonly string[];
 }
 
-/** @throws AgentError `ERR_LEAK_AGENT_HISTORY` for a folder without one. */
+/** @throws AgentError `ERR_LEAK_AGENT_HISTORY` for a folder without one, and for a path where nothing is. */
 function historiesOf(path: string): string[] {
-  if (!isFolder(path)) return [path];
+  if (!isFolder(path)) {
+    if (existsSync(path)) return [path];
+    throw new AgentError("ERR_LEAK_AGENT_HISTORY", `${path} cannot be read: there is no such file or folder`);
+  }
   const own = listFolder(path).filter(({ kind }) => kind === "history");
   if (own.length === 0) throw new AgentError("ERR_LEAK_AGENT_HISTORY", `${path} holds no history-*.jsonl`);
   return own.map(({ name }) => join(path, name));
