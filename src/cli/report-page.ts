@@ -72,10 +72,19 @@ function overview(report: Report, terminal: Terminal): string[] {
   const newest = report.tallies.at(-1) ?? null;
   const pairs: [string, string][] = [["folder", report.folder]];
   if (newest !== null) pairs.push(["service", service(newest)], ["observed", observed(report, newest)]);
-  const lastEnd = report.ends.findLast((life) => life.end !== null);
-  if (lastEnd?.end) pairs.push(["life before", lifeEndLine(lastEnd, lastEnd.end)]);
+  pairs.push(...lastEnd(report.ends, newest));
   for (const [verdictName, total] of otherVerdicts(report.findings.latest)) pairs.push([verdictName, String(total)]);
   return [verdict, ...facts(pairs)];
+}
+
+/** How the newest life that is over ended: the one that is shown, or another. Process ids come again, as in containers. */
+function lastEnd(ends: readonly RecordedLife[], shown: LifeTally | null): [string, string][] {
+  const last = ends.findLast((life) => life.end !== null);
+  if (!last?.end) return [];
+  const { processId, startTimeMillis } = last.opening;
+  const isShown = shown?.header.processId === processId && shown.header.startTimeMillis === startTimeMillis;
+  const isLater = shown !== null && startTimeMillis > shown.header.startTimeMillis;
+  return [[isShown ? "ended" : isLater ? "life after" : "life before", lifeEndLine(last, last.end)]];
 }
 
 function service(tally: LifeTally): string {
