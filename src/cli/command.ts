@@ -11,6 +11,7 @@ export const EXIT_LEAK = 1;
 /** `doctor`: something does not work. */
 export const EXIT_PROBLEM = 1;
 export const EXIT_USAGE = 2;
+/** Also: the output cannot be written. */
 export const EXIT_UNREADABLE = 3;
 export const EXIT_INTERNAL = 4;
 /** `verify`: more requests are needed to tell. */
@@ -43,7 +44,7 @@ export function exitCodeHelp(reportsLeaks: boolean): string {
     `  0  it ran${reportsLeaks ? ", and no leak or urgent verdict stands" : ""}`,
     ...(reportsLeaks ? ["  1  it ran, and a leak or urgent verdict stands"] : []),
     "  2  wrong usage",
-    "  3  an input cannot be read",
+    "  3  an input cannot be read, or the output cannot be written",
     "  4  internal error",
   ].join("\n");
 }

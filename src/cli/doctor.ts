@@ -28,6 +28,7 @@ Exit codes:
   0  it ran, and everything works; there may be warnings
   1  it ran, and something does not work
   2  wrong usage
+  3  the output cannot be written
   4  internal error
 `;
 

@@ -38,7 +38,8 @@ ${list}
   leak-agent --version         the version
 
 Exit codes: 0 no leak, 1 a leak was found (report, replay) or something does not work (doctor),
-2 wrong usage, 3 an input cannot be read, 4 internal error, 5 undecided (verify).
+2 wrong usage, 3 an input cannot be read or the output not be written, 4 internal error,
+5 undecided (verify).
 `;
 }
 
@@ -97,6 +98,10 @@ function explain(error: unknown, terminal: Terminal): number {
 // Stays so if a command never ends, which empties the event loop: that is a bug too.
 process.exitCode = EXIT_INTERNAL;
 const terminal = new Terminal(process.stdout, process.stderr);
+// The error of the last write comes after the command's end.
+process.once("exit", () => {
+  if (terminal.outputFailed) process.exitCode = EXIT_UNREADABLE;
+});
 // The rejection ends in `explain`; a program's last statement has nobody to await it.
 void run(process.argv.slice(2), terminal)
   .catch((error: unknown) => explain(error, terminal))

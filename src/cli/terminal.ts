@@ -8,8 +8,10 @@ const STYLES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 } as const;
 export type Style = keyof typeof STYLES;
 
 export class Terminal {
-  /** True once the reader of stdout has left. The command goes on without printing: its exit code is still an answer. */
+  /** True once nothing can be printed any more, mostly as the reader of stdout has left. The command goes on without printing: its exit code is still an answer. */
   readerLeft = false;
+  /** True once stdout could not be written for any other reason, such as a full disk: the answer is cut off. */
+  outputFailed = false;
   private readonly coloured: boolean;
 
   constructor(
@@ -44,6 +46,8 @@ export class Terminal {
 
   private onStdoutError(error: NodeJS.ErrnoException): void {
     this.readerLeft = true;
-    if (error.code !== "EPIPE") this.warn(`leak-agent: stdout cannot be written: ${error.message}`);
+    if (error.code === "EPIPE" || this.outputFailed) return;
+    this.outputFailed = true;
+    this.warn(`leak-agent: stdout cannot be written: ${error.message} [ERR_LEAK_AGENT_OUTPUT]`);
   }
 }

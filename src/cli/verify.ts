@@ -42,7 +42,7 @@ Exit codes:
   ${EXIT_NO_LEAK}  it ran, and every leak is fixed, or there was none to verify
   ${EXIT_LEAK}  it ran, and a leak is not fixed, only reduced, or has moved
   ${EXIT_USAGE}  wrong usage, such as a build that is not on record
-  ${EXIT_UNREADABLE}  an input cannot be read
+  ${EXIT_UNREADABLE}  an input cannot be read, or the output cannot be written
   4  internal error
   ${EXIT_UNDECIDED}  it ran, and for some leak more requests are needed
 `;

@@ -3,8 +3,11 @@ const assert = require("node:assert/strict");
 const { spawn } = require("node:child_process");
 const {
   appendFileSync,
+  closeSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
+  openSync,
   readFileSync,
   truncateSync,
   statSync,
@@ -23,6 +26,7 @@ const {
   temporaryFolder,
   writeFindings,
   writeHistory,
+  writeLife,
 } = require("./fixtures");
 
 function lines(text) {
@@ -106,7 +110,7 @@ test("replay names a history that cannot be read and exits 3", async (context) =
   const foreign = join(folder, "foreign.jsonl");
   writeFileSync(foreign, '{"a":1}\n{"b":2}\n');
   for (const [file, expected] of [
-    [join(folder, "none.jsonl"), /none\.jsonl/],
+    [join(folder, "none.jsonl"), /^leak-agent: \S+none\.jsonl cannot be read: there is no such file or folder \[/],
     [damaged, /line 6/],
     [foreign, /foreign\.jsonl/],
   ]) {
@@ -145,6 +149,43 @@ test("report prints the verdict with its evidence, what it rejected, and the tab
   assert.match(stdout, /^ {2}heap after GC +19\.1 MiB +19\.1 MiB +1\.86 GiB +\+0 B\/h/m);
   assert.ok(width(stdout) <= 100, `${width(stdout)} columns`);
   assert.ok(!stdout.includes("\x1b"), "no colour where no terminal is");
+});
+
+test("report: a share above 1 is 100 % in the row as in the finding's text", async (context) => {
+  const { folder, findings } = await leakingFolder(context);
+  const explained = { ...findings.at(-1).explained, heapGrowthRatio: 1.234, rssGrowthRatio: 0.5 };
+  writeFindings(folder, [{ ...findings.at(-1), explained }]);
+  const { stdout } = await runCli(["report", folder]);
+  assert.match(stdout, /^ {2}explains +100 % of the heap's growth; 50 % of the growth of RSS/m);
+});
+
+test("report tells the end of the life that is shown from that of one before it", async (context) => {
+  const killed = { type: "signal", timeMillis: START_MILLIS + 150_000, signal: "SIGTERM" };
+  const folder = join(temporaryFolder(context), "agent");
+  writeLife(folder, { buildId: "old", startMillis: START_MILLIS - 3_600_000, lastWord: killed });
+  writeHistory(folder, HEALTHY);
+  const before = await runCli(["report", folder]);
+  assert.match(before.stdout, /^ {2}life before +process 4321 \(build old/m, "the same process id, as in a container");
+  writeLife(folder, { buildId: "new", lastWord: killed });
+  const ended = await runCli(["report", folder]);
+  assert.match(ended.stdout, /^ {2}ended +process 4321 \(build new/m);
+  assert.doesNotMatch(ended.stdout, /life before/);
+});
+
+test("an output that cannot be written is told, and exits 3", { skip: !existsSync("/dev/full") }, async (context) => {
+  const { folder } = await leakingFolder(context);
+  const full = openSync("/dev/full", "w");
+  context.after(() => closeSync(full));
+  for (const args of [["report", folder, "--json"], ["report", folder], ["--help"]]) {
+    const child = spawn(process.execPath, [CLI, ...args], { env: cleanEnvironment(), stdio: ["ignore", full, "pipe"] });
+    let stderr = "";
+    child.stderr.setEncoding("utf8").on("data", (text) => {
+      stderr += text;
+    });
+    const ended = await new Promise((done) => child.once("close", (...end) => done(end)));
+    assert.match(stderr, /^leak-agent: stdout cannot be written: ENOSPC.* \[ERR_LEAK_AGENT_OUTPUT\]\n$/);
+    assert.deepEqual(ended, [3, null], args.join(" "));
+  }
 });
 
 test("report --json has the findings exactly as they were written", async (context) => {
