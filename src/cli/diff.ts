@@ -23,7 +23,7 @@ import {
 } from "./heap-difference";
 import { type HeapProfile, readHeapProfile } from "./heap-profile";
 import { parseMoment } from "./moment";
-import { listProfiles, type ProfilePair, pickPairs } from "./profile-files";
+import { listProfiles, type ProfilePair, pickPairs, withinOneSampler } from "./profile-files";
 import { startProgress } from "./progress";
 import { duration, tracemallocSize, utcTime } from "./quantities";
 
@@ -38,7 +38,8 @@ later profile (difference), live objects (difference), average size. Greatest gr
 
 A and B are pprof files with the sample types inuse_objects and inuse_space (also objects and
 space), ours or another tool's. With DIR, the agent's folder, the profiles nearest to the two
-times are taken for each process of the service, and the output says which.
+times are taken for each process of the service, and the output says which. A restart of the sampler
+forgets what was allocated before: profiles from before the last one are left out.
 
 Options:
   --from TIME       with DIR: the earlier time: -30m, -1h, -5d, or 2026-11-25T10:00:00Z
@@ -81,6 +82,7 @@ interface Comparison {
   readonly after: HeapProfile;
   /** Null where the two files are not from an agent's folder. */
   readonly processId: number | null;
+  readonly leftOutCount: number;
   readonly rows: readonly HeapDifference[];
   readonly totals: HeapDifference;
 }
@@ -112,6 +114,8 @@ interface ChosenPair {
   readonly before: string;
   readonly after: string;
   readonly processId: number | null;
+  /** Earlier profiles of the folder that cannot be compared with `after`. */
+  readonly leftOutCount: number;
 }
 
 function choosePairs(input: CommandInput): ChosenPair[] {
@@ -130,7 +134,7 @@ function twoFiles(input: CommandInput, before: string, after: string): ChosenPai
   for (const path of [before, after]) {
     if (isFolder(path)) throw usage(`${path} is a folder: give the folder alone with --from, or two profiles`);
   }
-  return { before, after, processId: null };
+  return { before, after, processId: null, leftOutCount: 0 };
 }
 
 function inFolder(input: CommandInput, folder: string): ChosenPair[] {
@@ -145,11 +149,22 @@ function inFolder(input: CommandInput, folder: string): ChosenPair[] {
   const files = processId === null ? all : all.filter((file) => file.processId === processId);
   const pairs = pickPairs(files, fromMillis, toMillis);
   if (pairs.length === 0) throw nothingToCompare(folder, files, processId);
-  return pairs.map(asChosen);
+  const comparable = pairs.map((pair) => withinOneSampler(pair, files)).filter((pair) => pair !== null);
+  if (comparable.length === 0) throw onlyOneSinceRestart(folder, pairs);
+  return comparable.map(asChosen);
 }
 
-function asChosen(pair: ProfilePair): ChosenPair {
-  return { before: pair.before.path, after: pair.after.path, processId: pair.processId };
+function asChosen({ before, after, processId, leftOutCount }: ProfilePair): ChosenPair {
+  return { before: before.path, after: after.path, processId, leftOutCount };
+}
+
+function onlyOneSinceRestart(folder: string, pairs: readonly ProfilePair[]): AgentError {
+  const newest = pairs.at(-1)?.after;
+  const since = newest === undefined ? "" : `: the sampler was restarted before that of ${utcTime(newest.timeMillis)}`;
+  return new AgentError(
+    "ERR_LEAK_AGENT_FOLDER",
+    `${folder} holds no two comparable profiles at these times${since}; wait for the next one, or move --to`,
+  );
 }
 
 function nothingToCompare(
@@ -172,7 +187,8 @@ function compare(pair: ChosenPair, options: ComparisonOptions): Comparison {
   const before = readHeapProfile(pair.before);
   const after = readHeapProfile(pair.after);
   const rows = compareProfiles(before, after, options);
-  return { before, after, processId: pair.processId, rows, totals: totalOf(rows) };
+  const { processId, leftOutCount } = pair;
+  return { before, after, processId, leftOutCount, rows, totals: totalOf(rows) };
 }
 
 function totalOf(rows: readonly HeapDifference[]): HeapDifference {
@@ -227,16 +243,21 @@ function named(profile: HeapProfile): string {
   return `${basename(profile.path)}${time}`;
 }
 
-function warnings({ before, after }: Comparison): string[] {
-  const lines: string[] = [];
-  if (before.timeMillis !== null && after.timeMillis !== null && before.timeMillis > after.timeMillis) {
-    lines.push(...wrap("note: the first profile is the later one: growth is shown as negative", 0, 4));
+function warnings({ before, after, leftOutCount }: Comparison): string[] {
+  const notes: string[] = [];
+  if (before.timeMillis !== null && after.timeMillis !== null && before.timeMillis > after.timeMillis)
+    notes.push("the first profile is the later one: growth is shown as negative");
+  if (leftOutCount > 0) {
+    const earlier = leftOutCount === 1 ? "1 earlier profile is" : `${leftOutCount} earlier profiles are`;
+    notes.push(`${earlier} left out: the sampler was restarted since, and does not know what was allocated before`);
   }
   if (before.intervalBytes !== null && after.intervalBytes !== null && before.intervalBytes !== after.intervalBytes) {
     const intervals = `${tracemallocSize(before.intervalBytes)} and ${tracemallocSize(after.intervalBytes)}`;
-    lines.push(...wrap(`note: sampled every ${intervals}: small rows are not comparable`, 0, 4));
+    notes.push(
+      `sampled every ${intervals}: the sampler was restarted between the two, and what was allocated before is missing in the later one`,
+    );
   }
-  return lines;
+  return notes.flatMap((note) => wrap(`note: ${note}`, 0, 4));
 }
 
 function toJson(comparisons: readonly Comparison[], options: ComparisonOptions, topCount: number): unknown {
@@ -244,10 +265,11 @@ function toJson(comparisons: readonly Comparison[], options: ComparisonOptions, 
     schema: DIFF_SCHEMA,
     by: options.by,
     route: options.route,
-    comparisons: comparisons.map(({ before, after, processId, rows, totals }) => ({
+    comparisons: comparisons.map(({ before, after, processId, leftOutCount, rows, totals }) => ({
       processId,
       before: described(before),
       after: described(after),
+      leftOutProfiles: leftOutCount,
       rowCount: rows.length,
       total: values(totals),
       rows: rows.slice(0, topCount).map((row) => ({

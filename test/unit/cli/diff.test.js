@@ -228,6 +228,66 @@ test("diff DIR takes the profiles nearest to the two times, for each process", a
   assert.match(one.stdout, /keep\.js:5: size=3000 B \(\+2000 B\), count=300 \(\+200\), average=10 B/);
 });
 
+/** Profiles of process 1, as the agent encodes them. @param rows [hoursAgo, startedHoursAgo, intervalBytes, sampleCount] */
+function folderOfRestarts(context, rows) {
+  const folder = join(temporaryFolder(context), "agent");
+  mkdirSync(folder);
+  const now = Date.now();
+  const leaf = { parent: null, frame: { function: "keep", file: "/srv/app/a.js", line: 9, column: 1 } };
+  for (const [hoursAgo, startedHoursAgo, intervalBytes, sampleCount] of rows) {
+    const builder = new ProfileBuilder();
+    for (let i = 0; i < sampleCount; i++) builder.add(leaf, "request", "GET /a", 1_000_000, intervalBytes);
+    const timeMillis = Math.round(now - hoursAgo * HOUR);
+    const times = { timeMillis, durationMillis: (startedHoursAgo - hoursAgo) * HOUR, intervalBytes };
+    writeFileSync(join(folder, profileName(timeMillis, 1)), builder.encode(times, []));
+  }
+  return folder;
+}
+
+test("diff DIR leaves out what is from before a restart of the sampler, and says so", async (context) => {
+  const story = {
+    "another interval": [
+      [5, 9, 65_521, 90],
+      [4, 9, 65_521, 95],
+      [3, 9, 16_381, 10],
+      [1, 9, 16_381, 30],
+    ],
+    "an interval that came again": [
+      [5, 9, 16_381, 90],
+      [4, 9, 65_521, 95],
+      [3, 9, 16_381, 10],
+      [1, 9, 16_381, 30],
+    ],
+    "a new process of the same id": [
+      [5, 9, 16_381, 90],
+      [4, 9, 16_381, 95],
+      [3, 3.5, 16_381, 10],
+      [1, 3.5, 16_381, 30],
+    ],
+  };
+  for (const [name, rows] of Object.entries(story)) {
+    const folder = folderOfRestarts(context, rows);
+    const { code, stdout } = await runCli(["diff", folder, "--from", "-5h"]);
+    assert.equal(code, 0);
+    assert.match(stdout, /a\.js:9: size=28\.6 MiB \(\+19\.1 MiB\)/, name);
+    assert.match(stdout, /^note: 2 earlier profiles are left out: the sampler was restarted since/m, name);
+    const { comparisons } = JSON.parse((await runCli(["diff", folder, "--from", "-5h", "--json"])).stdout);
+    assert.equal(comparisons[0].leftOutProfiles, 2, name);
+    const within = await runCli(["diff", folder, "--from", "-3h"]);
+    assert.doesNotMatch(within.stdout, /note:/, name);
+  }
+});
+
+test("diff DIR with one profile since the restart says that another is needed", async (context) => {
+  const folder = folderOfRestarts(context, [
+    [5, 9, 65_521, 90],
+    [1, 9, 16_381, 30],
+  ]);
+  const { code, stdout, stderr } = await runCli(["diff", folder, "--from", "-5h"]);
+  assert.deepEqual([code, stdout], [3, ""]);
+  assert.match(stderr, /holds no two comparable profiles .*: the sampler was restarted before that of 20.*; wait for/);
+});
+
 test("diff DIR takes absolute times, and falls back to the nearest profiles outside the interval", async (context) => {
   const folder = folderWithProfiles(context, [
     [33, 40, 7000],
@@ -247,7 +307,10 @@ test("diff says when the two profiles were sampled differently or given in the w
   writeProfile(other, AFTER, { timeMillis: START_MILLIS, period: 524_288 });
   const { stdout } = await runCli(["diff", after, other]);
   assert.match(stdout, /note: the first profile is the later one/);
-  assert.match(stdout, /note: sampled every 16\.0 KiB and 512 KiB/);
+  assert.match(
+    stdout.replace(/\s+/g, " "),
+    /note: sampled every 16\.0 KiB and 512 KiB: the sampler was restarted between the two, and what was allocated before is missing in the later one/,
+  );
   assert.doesNotMatch((await runCli(["diff", before, after])).stdout, /note:/);
 });
 
@@ -287,7 +350,8 @@ test("diff reads what the agent's own encoder writes: sampled objects scaled up,
     for (let i = 0; i < sampleCount; i++) builder.add(leaf, "request", "GET /a", 24, 16_385);
     builder.add(leaf, "background", null, 100_000, 16_385);
     const timeMillis = Date.now() - hoursAgo * HOUR;
-    const bytes = builder.encode({ timeMillis, durationMillis: HOUR, intervalBytes: 16_385 }, ["service.name=shop"]);
+    const times = { timeMillis, durationMillis: (3 - hoursAgo) * HOUR, intervalBytes: 16_385 };
+    const bytes = builder.encode(times, ["service.name=shop"]);
     writeFileSync(join(folder, profileName(timeMillis, 7)), bytes);
   };
   write(2, 10);
