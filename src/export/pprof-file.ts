@@ -1,6 +1,6 @@
 /**
  * Runs on the agent's worker thread. Owns the pprof encoding of the live heap (profile.proto): sample types
- * `inuse_objects`/`count` and `inuse_space`/`bytes` in this order, routes as string labels. Pure but for the clock.
+ * `inuse_objects`/`count` and `inuse_space`/`bytes` in this order, routes and threads as string labels. Pure but for the clock.
  */
 import {
   Label,
@@ -116,7 +116,8 @@ export class ProfileBuilder {
       new Label({ key: this.strings.dedup(key), str: this.strings.dedup(value) });
     const labels = [label(LABEL_ROUTE, routeLabel(cell.kind, cell.routeName))];
     if (cell.kind !== "request") labels.push(label(LABEL_OWNER, cell.kind));
-    if (cell.thread !== null) labels.push(new Label({ key: this.strings.dedup(LABEL_THREAD_ID), num: cell.thread.id }));
+    // As text: tools show no number label that is 0, which is the main thread.
+    if (cell.thread !== null) labels.push(label(LABEL_THREAD_ID, String(cell.thread.id)));
     if (cell.thread !== null && cell.thread.name !== "") labels.push(label(LABEL_THREAD_NAME, cell.thread.name));
     return new Sample({
       locationId: cell.locationIds,

@@ -100,13 +100,13 @@ describe("a pprof file", () => {
     const threads = [
       [
         { id: 0, name: "main" },
-        { "thread.id": 0, "thread.name": "main" },
+        { "thread.id": "0", "thread.name": "main" },
       ],
       [
         { id: 3, name: "pool" },
-        { "thread.id": 3, "thread.name": "pool" },
+        { "thread.id": "3", "thread.name": "pool" },
       ],
-      [{ id: 4, name: "" }, { "thread.id": 4 }],
+      [{ id: 4, name: "" }, { "thread.id": "4" }],
     ];
     for (const [thread] of threads) builder.add(LEAF, "request", "GET /a", 100, 1_000, thread);
     const { samples } = decode(builder.encode(TIMES, []));
