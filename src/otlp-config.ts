@@ -139,12 +139,9 @@ export function readOtlpSettings(
   const isDisabled = read.flag("OTEL_SDK_DISABLED");
   const base = readBase(read);
   const endpoint = (signal: OtlpSignal): OtlpEndpoint | null => {
-    const exporters = readExporters(read, signal);
+    const isWanted = wantsOtlp(read, signal);
     const found = readEndpoint(read, base, signal);
-    if (found === null || isDisabled || exporters.includes("none")) return null;
-    if (exporters.includes("otlp")) return { ...found, ...readProxy(read, found) };
-    read.problems.push(otherExporters(signal, exporters));
-    return null;
+    return found !== null && isWanted && !isDisabled ? { ...found, ...readProxy(read, found) } : null;
   };
   return {
     profiles: endpoint("profiles"),
@@ -201,26 +198,13 @@ function spoolLimit(read: SettingReader, directoryLimitBytes: number): number {
   return most;
 }
 
-/** `otlp` stands in for a list that holds an unknown name. */
-function readExporters(read: SettingReader, signal: OtlpSignal): readonly string[] {
-  const name = exporterVariable(signal);
+function wantsOtlp(read: SettingReader, signal: OtlpSignal): boolean {
+  const name = `OTEL_${signal.toUpperCase()}_EXPORTER`;
   const names = (read.text(name) ?? "otlp").split(",").map((part) => part.trim().toLowerCase());
   const unknown = names.find((part) => !EXPORTER_NAMES.has(part));
-  if (unknown === undefined) return names;
+  if (unknown === undefined) return names.includes("otlp");
   read.problems.push(`${name}=${JSON.stringify(unknown.slice(0, 80))} is not usable: write otlp or none; using otlp`);
-  return names.includes("none") ? ["none"] : ["otlp"];
-}
-
-function otherExporters(signal: OtlpSignal, exporters: readonly string[]): string {
-  const given = exporters.join(",").slice(0, 80);
-  return (
-    `${exporterVariable(signal)}=${given} means that the agent, which sends ${signal} over OTLP only, sends none: ` +
-    `write ${given},otlp to send them, or none`
-  );
-}
-
-function exporterVariable(signal: OtlpSignal): string {
-  return `OTEL_${signal.toUpperCase()}_EXPORTER`;
+  return !names.includes("none");
 }
 
 const PROXY_VARIABLES = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"];
