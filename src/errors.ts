@@ -13,6 +13,7 @@ export const ERROR_CODES = {
   ERR_LEAK_AGENT_PROFILE: "a profile file could not be read",
   ERR_LEAK_AGENT_BUDGET: "a budget was exceeded again and again, and captures are off for a while",
   ERR_LEAK_AGENT_USAGE: "the command line is wrong",
+  ERR_LEAK_AGENT_OUTPUT: "the output of the command line cannot be written",
   ERR_LEAK_AGENT_INTERNAL: "a feature of the agent failed and was switched off",
 } as const;
 

@@ -83,7 +83,6 @@ export interface ResourcesModule {
   defaultResource(): SdkResource;
   resourceFromAttributes(attributes: Attributes): SdkResource;
   detectResources(config: { readonly detectors: readonly ResourceDetector[] }): SdkResource;
-  readonly envDetector: ResourceDetector;
   readonly hostDetector: ResourceDetector;
   readonly osDetector: ResourceDetector;
   readonly processDetector: ResourceDetector;
