@@ -10,7 +10,7 @@ import { exportedSignals, OTLP_SETTINGS, type OtlpSettings, readOtlpSettings } f
 import { nonEmpty, percentDecodedOrNull, SettingReader } from "./setting-reader";
 
 export type { MetricsTemporality, OtlpEndpoint, OtlpProtocol, OtlpSettings, OtlpSignal } from "./otlp-config";
-export { describeEndpoint, exportedSignals, spoolShareBytes } from "./otlp-config";
+export { describeEndpoint, exportedSignals, SIGNAL_PATHS, spoolShareBytes } from "./otlp-config";
 export { parseDuration, percentDecoded } from "./setting-reader";
 
 export type LogTarget = "stderr" | "file" | "off";

@@ -59,7 +59,8 @@ const LARGEST_SPOOL_SHARE = 1 / 2;
 /** Apart, so that profiles, which are large, do not push findings out. */
 const SPOOL_SHARES: Readonly<Record<OtlpSignal, number>> = { profiles: 3 / 4, metrics: 1 / 8, logs: 1 / 8 };
 
-const SIGNAL_PATHS: Readonly<Record<OtlpSignal, string>> = {
+/** Where OTLP over HTTP takes each signal (opentelemetry.io/docs/specs/otlp), without the slash in front. */
+export const SIGNAL_PATHS: Readonly<Record<OtlpSignal, string>> = {
   profiles: "v1development/profiles",
   metrics: "v1/metrics",
   logs: "v1/logs",

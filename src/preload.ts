@@ -12,7 +12,7 @@ const PROBE: unique symbol = Symbol.for("leak-agent.probe") as never;
 const global = globalThis as unknown as { [PROBE]?: Probe | null };
 
 /** As their bin links and as the files behind them are called. */
-const PACKAGE_MANAGER = /[\\/](?:(?:npm|npx|pnpm|pnpx|yarn|yarnpkg|corepack)(?:-cli)?)(?:\.[cm]?js)?$/;
+const PACKAGE_MANAGER = /[\\/](?:(?:npm|npx|pnpm|pnpx|yarn|yarnpkg|corepack)(?:-cli|-\d[\w.-]*?)?)(?:\.[cm]?js)?$/;
 
 /** The thread's probe; null when the agent is off or could not start. */
 export function currentProbe(): Probe | null {

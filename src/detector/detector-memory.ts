@@ -53,6 +53,8 @@ export class DetectorMemory {
   private readonly clocks = new Map<number, ExposureClock>();
   private readonly gcs = new Map<number, ThreadGcHistory>();
   private originMillis = 0;
+  /** When the main thread's sampler was last restarted, and so all its samples lost; long ago where it never was. */
+  restartedMillis: number = Number.NEGATIVE_INFINITY;
 
   constructor(readonly options: DetectorOptions) {
     this.stacks = new StackIndex(options.isOwnCode);
@@ -243,6 +245,7 @@ export class DetectorMemory {
     this.ladders.forgetThread(thread);
     if (thread !== 0) return;
     this.originMillis = now;
+    this.restartedMillis = now;
     this.clocks.clear();
     this.pool.owner.restart(new HourClock(now));
     for (const owner of this.owners.values()) {

@@ -2,7 +2,7 @@
  * Pure: the same observations give the same transitions, live or replayed from a history file.
  * Owns the order of work at each look: take in, test every function of every owner, name sites, judge, report changes.
  */
-import type { VerdictName } from "../model/finding";
+import { isAlarm, type VerdictName } from "../model/finding";
 import type { Observation } from "../model/observation";
 import { describeTransition, type GrowthOf, routeHasShown } from "./describe-transition";
 import { DetectorMemory, type DetectorOptions } from "./detector-memory";
@@ -31,6 +31,8 @@ export type { Transition } from "./transition";
 const MINIMUM_SAMPLES = 8;
 /** Observations come from several threads; the owners are looked at no more often than this share of the horizon. */
 const LOOK_SPACING_SHARE = 1 / 60;
+/** A slow leak needs this long to be over its threshold once more. */
+const RESTART_PATIENCE_HORIZONS = 3;
 /** A look takes time in proportion to the samples remembered: with more than this, looks come less often. */
 const SAMPLES_PER_LOOK_SPACING = 2_000;
 
@@ -237,7 +239,7 @@ export class Detector {
   ): VerdictName | null {
     const supported = this.levelWatch.escalate(this.supportedVerdict(owner, tracked, now), owner, tracked, now);
     if (supported !== "watch") tracked.isSpent = false;
-    if (tracked.isSpent) return null;
+    if (tracked.isSpent || this.isTooSoonToWithdraw(owner, tracked, supported, now)) return null;
     const patience = WITHDRAWAL_SHARE_OF_HORIZON * this.memory.options.horizonMillis;
     if (tracked.verdict !== "urgent" || supported === "urgent") tracked.calmSinceMillis = null;
     else tracked.calmSinceMillis ??= now;
@@ -266,6 +268,24 @@ export class Detector {
     if (!isRefuted(owner.evaluations.get(tracked.frame) ?? null)) return null;
     tracked.isSpent = true;
     return "retracted";
+  }
+
+  /**
+   * A restart of the sampler forgets all samples, none of which was freed. What stands gets a horizon to show again, and some
+   * more while the new evidence speaks for it, though not yet loudly enough.
+   */
+  private isTooSoonToWithdraw(
+    owner: OwnerState,
+    { verdict, frame }: TrackedSite,
+    supported: VerdictName | null,
+    now: number,
+  ): boolean {
+    if (!isStanding(verdict) || (supported !== null && isAlarm({ verdict: supported }))) return false;
+    const { restartedMillis, options } = this.memory;
+    const horizons = (now - restartedMillis) / options.horizonMillis;
+    if (horizons >= RESTART_PATIENCE_HORIZONS) return false;
+    const evaluation = owner.evaluations.get(frame) ?? null;
+    return horizons < 1 || (evaluation !== null && evaluation.lnE > 0 && !isRefuted(evaluation));
   }
 
   /** What this look alone supports: by cohorts, or by a container that grows there. */

@@ -46,11 +46,12 @@ export class LevelWatch {
     const since = this.halfLifeMillis(nowMillis);
     const heap = this.memory.levels.trend((reading) => reading.postGcHeapBytes, since);
     if (heap === null || heap.bytesPerHour <= 0) return verdict;
-    const lately = this.bytesPerHour(owner, tracked, since, nowMillis);
+    const inHalfLife = this.bytesPerHour(owner, tracked, since, nowMillis);
+    // What began within the last horizon would be thinned out by the time before it.
     const horizonAgo = nowMillis - this.memory.options.horizonMillis;
-    const now = since < horizonAgo ? this.bytesPerHour(owner, tracked, horizonAgo, nowMillis) : lately;
-    const isCause = Math.max(lately, now) >= URGENT_SITE_SHARE * this.urgency.neededBytesPerHour;
-    return isCause && lately >= URGENT_SITE_SHARE * heap.bytesPerHour ? "urgent" : verdict;
+    const inHorizon = since < horizonAgo ? this.bytesPerHour(owner, tracked, horizonAgo, nowMillis) : inHalfLife;
+    const isCause = Math.max(inHalfLife, inHorizon) >= URGENT_SITE_SHARE * this.urgency.neededBytesPerHour;
+    return isCause && inHalfLife >= URGENT_SITE_SHARE * heap.bytesPerHour ? "urgent" : verdict;
   }
 
   /** After the sites were judged: what grows beside them. */

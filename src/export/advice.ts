@@ -2,7 +2,7 @@
  * Runs on the agent's worker thread and in the CLI. Owns what to do about an answer of a backend, or about none: the
  * same words in the log and in `leak-agent doctor`. Pure.
  */
-import type { OtlpEndpoint, OtlpSignal } from "../config";
+import { type OtlpEndpoint, type OtlpSignal, SIGNAL_PATHS } from "../config";
 
 const PORTS = "OTLP has port 4318 for HTTP and 4317 for gRPC";
 
@@ -54,13 +54,6 @@ const NOT_TAKEN: Readonly<Record<OtlpSignal, string>> = {
   logs: "give the Collector a logs pipeline, or set OTEL_LOGS_EXPORTER=none",
 };
 
-/** Where OTLP over HTTP takes each signal (opentelemetry.io/docs/specs/otlp). */
-const PATHS: Readonly<Record<OtlpSignal, string>> = {
-  profiles: "/v1development/profiles",
-  metrics: "/v1/metrics",
-  logs: "/v1/logs",
-};
-
 /** @param code of an `ExportOutcome`. @returns what to do, or null when only the backend's own log may tell. */
 export function adviceFor(
   signal: OtlpSignal,
@@ -80,7 +73,7 @@ export function adviceFor(
 
 /** A path that is not OTLP's is more likely wrong than the backend; but some, such as Prometheus, have one of their own. */
 function notFound(signal: OtlpSignal, path: string): string {
-  const standard = PATHS[signal];
+  const standard = `/${SIGNAL_PATHS[signal]}`;
   if (path === standard) return NOT_TAKEN[signal];
   const check = path.endsWith(standard)
     ? `check the path ${path}: ${standard} is appended to OTEL_EXPORTER_OTLP_ENDPOINT, so it must not stand in there`

@@ -202,7 +202,14 @@ export class Probe {
   #followSleep(): void {
     if (isMainThread) return;
     try {
-      followAtomicsWait((nowMillis) => this.#turns.beforeSleep(nowMillis));
+      const caught = this.#errors.guard("turns before a sleep", () => this.#turns.stop());
+      followAtomicsWait((nowMillis) => {
+        try {
+          this.#turns.beforeSleep(nowMillis);
+        } catch (error) {
+          caught(error);
+        }
+      });
     } catch {
       this.#errors.count++; // `Atomics` is frozen: the timer is left.
     }

@@ -61,6 +61,7 @@ test("npm and its like, which live as long as the service they start, are not sa
     ["npm", false],
     ["yarn.js", false],
     ["pnpm.cjs", false],
+    ["yarn-4.9.2.cjs", false],
     ["my-npm.js", true],
   ]) {
     writeFileSync(join(root, name), "");

@@ -245,6 +245,30 @@ test("a restart of the sampler is not a mass death, and starts exposure anew", (
   assert.equal(retracted, 0);
 });
 
+test("what stands outlives a restart of the sampler, whose samples were not freed; what does not go on is withdrawn (seeds 1-3)", () => {
+  /** What is told after the restart. */
+  const verdictsOf = (seed, goesOn) => {
+    const detector = new Detector({ horizonMillis: 30_000, windowMillis: 250, applicationRoot: "/srv/app" });
+    const told = [];
+    let hasRestarted = false;
+    const family = { seed, seconds: 260, samplesPerSecond: 1, captureSeconds: 2, lifeSeconds: () => FOREVER };
+    for (const observation of observations(family)) {
+      const restarted = !hasRestarted && observation.timeMillis >= 1_130_000;
+      hasRestarted ||= restarted;
+      const lost = restarted || (hasRestarted && !goesOn);
+      const seen = lost ? { ...observation, matured: [], freed: [] } : observation;
+      told.push(...detector.observe(restarted ? { ...seen, restarted } : seen));
+    }
+    const isBefore = ({ timeMillis }) => timeMillis < 1_130_000;
+    assert.equal(told.findLast(isBefore).verdict, "leak", `seed ${seed}`);
+    return told.filter((transition) => !isBefore(transition)).map(({ verdict }) => verdict);
+  };
+  for (let seed = 1; seed <= 3; seed++) {
+    assert.deepEqual(verdictsOf(seed, true), [], `seed ${seed}`);
+    assert.deepEqual(verdictsOf(seed, false), ["retracted"], `seed ${seed}`);
+  }
+});
+
 /** One container that gains 10,000 B a second; its steps, and beside them `contents` samples that stay. */
 function* containerObservations({ contents }) {
   const steps = [8, 12, 18, 27, 40, 60, 90, 135, 200, 300, 450, 675];
