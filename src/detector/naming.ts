@@ -9,6 +9,11 @@ import type { StackIndex } from "./stack-index";
 
 /** A site must hold this share of what the best hypothesis holds (inlining moves samples to callers). */
 const HOLDS_SHARE = 0.8;
+/**
+ * Own code with this share of what the best hypothesis holds is named before a function that leads to such code: what a
+ * framework makes for a request (its closures, the parsed URL) hangs on the request that the service keeps.
+ */
+export const OWN_CODE_SHARE: number = 1 / 3;
 const MAX_SITES = 3;
 /** Later groups below this share of the first one are noise of the same leak, not a second one. */
 const MINIMUM_GROUP_SHARE = 0.1;
@@ -20,6 +25,9 @@ export interface NamedSite {
   /** Living samples born in the later half of exposure that have it on their stack and belong to no earlier site. */
   readonly samples: readonly StoredSample[];
 }
+
+/** By frame index: living samples that have it on their stack. */
+type Living = ReadonlyMap<number, readonly StoredSample[]>;
 
 export type Reevaluate = (samples: readonly StoredSample[], frame: number) => Evaluation | null;
 
@@ -84,16 +92,34 @@ function deepestHolder(
   livingOf: (frame: number) => readonly StoredSample[],
   stacks: StackIndex,
 ): NamedSite | null {
-  const living = new Map([...candidates.keys()].map((frame) => [frame, livingOf(frame)]));
-  const most = Math.max(0, ...[...living.values()].map((samples) => samples.length));
+  const living = withoutDispatchers(new Map([...candidates.keys()].map((frame) => [frame, livingOf(frame)])), stacks);
+  const most = mostOf(living);
   let best: { site: NamedSite; depth: number } | null = null;
-  for (const [frame, evaluation] of candidates) {
-    const samples = living.get(frame) ?? [];
+  for (const [frame, samples] of living) {
+    const evaluation = candidates.get(frame);
+    if (evaluation === undefined) continue;
     if (samples.length === 0 || samples.length < HOLDS_SHARE * most) continue;
     const depth = meanDepth(samples, frame, stacks);
     if (best === null || depth > best.depth) best = { site: { frame, evaluation, samples }, depth };
   }
   return best?.site ?? null;
+}
+
+/** Where the service's own code holds enough, what only leads to such code is no candidate. */
+function withoutDispatchers(living: Living, stacks: StackIndex): Living {
+  const own = new Map([...living].filter(([frame]) => stacks.isOwn(frame)));
+  if (own.size === 0 || mostOf(own) < OWN_CODE_SHARE * mostOf(living)) return living;
+  return new Map([...living].filter(([frame, samples]) => !isDispatch(frame, samples, stacks)));
+}
+
+/** Whether a function leads to the service's own code and was itself called by none, in most of the samples. */
+export function isDispatch(frame: number, samples: readonly StoredSample[], stacks: StackIndex): boolean {
+  if (stacks.isOwn(frame) || !stacks.isDispatcher(frame)) return false;
+  return 2 * samples.filter(({ stack }) => stacks.isBelowOwnCode(stack, frame)).length < samples.length;
+}
+
+function mostOf(living: Living): number {
+  return Math.max(0, ...[...living.values()].map((samples) => samples.length));
 }
 
 function retest(

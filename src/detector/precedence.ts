@@ -5,6 +5,7 @@
 import { isAlarm, type VerdictName } from "../model/finding";
 import type { DetectorMemory } from "./detector-memory";
 import { halfExposureMillis } from "./exposure";
+import { isDispatch, OWN_CODE_SHARE } from "./naming";
 import type { OwnerState, TrackedSite } from "./owner-state";
 import { RoutePool } from "./route-pool";
 import type { StoredSample } from "./sample-store";
@@ -99,14 +100,21 @@ export class Precedence {
     });
   }
 
-  /** What Node made is named only where no code of the service or a package is about to be: that one gets a horizon. */
+  /**
+   * What Node made is named only where no code of the service or a package is about to be, what only leads to the service's
+   * own code where none of that holds enough: those get a horizon.
+   */
   private waitsForOwnCode(owner: OwnerState, tracked: TrackedSite, now: number): boolean {
     const { stacks, options } = this.memory;
-    if (stacks.isNamableFrame(tracked.frame)) return false;
+    const isNodes = !stacks.isNamableFrame(tracked.frame);
+    const survived = owner.evaluations.get(tracked.frame)?.survivors ?? [];
+    if (!isNodes && !isDispatch(tracked.frame, survived, stacks)) return false;
     tracked.readySinceMillis ??= now;
     if (now - tracked.readySinceMillis > options.horizonMillis) return false;
-    return [...owner.evaluations].some(
-      ([frame, { lnE, lnThreshold }]) => stacks.isNamableFrame(frame) && lnE > PROMISING_SHARE * lnThreshold,
+    return [...owner.evaluations].some(([frame, { lnE, lnThreshold, overThreshold, survivors }]) =>
+      isNodes
+        ? stacks.isNamableFrame(frame) && lnE > PROMISING_SHARE * lnThreshold
+        : overThreshold && survivors.length >= OWN_CODE_SHARE * survived.length && stacks.isOwn(frame),
     );
   }
 

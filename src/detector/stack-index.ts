@@ -11,6 +11,8 @@ export class StackIndex {
   /** Of each stack, where the service's own code begins; and whether a function is its own. */
   private readonly ownStarts: (number | undefined)[] = [];
   private readonly own: (boolean | undefined)[] = [];
+  /** Functions that have been seen to lead to the service's own code. */
+  private readonly dispatchers = new Set<number>();
 
   /** @param isOwnCode asked once for each function of a file of the service. */
   constructor(private readonly isOwnCode: (frame: Frame) => boolean = () => true) {}
@@ -73,12 +75,30 @@ export class StackIndex {
    * keeps and explains nothing. Unbundled, `candidatesOf` leaves it out by its path.
    */
   leadsToOwnCode(index: number, frame: number): boolean {
-    this.ownStarts[index] ??= this.stack(index).findIndex((one) => this.isOwn(one));
-    const start = this.ownStarts[index] ?? -1;
+    const start = this.ownStart(index);
     return start >= 0 && this.depthOf(index, frame) < start;
   }
 
-  private isOwn(frame: number): boolean {
+  /** Whether the service's own code called a function, on this stack, or is that function. */
+  isBelowOwnCode(index: number, frame: number): boolean {
+    const start = this.ownStart(index);
+    return start >= 0 && this.depthOf(index, frame) >= start;
+  }
+
+  private ownStart(index: number): number {
+    this.ownStarts[index] ??= this.stack(index).findIndex((one) => this.isOwn(one));
+    return this.ownStarts[index] ?? -1;
+  }
+
+  /** Whether a function has led to the service's own code on any stack: a framework's dispatcher, or middleware of a package. */
+  isDispatcher(frame: number): boolean {
+    if (this.dispatchers.has(frame)) return true;
+    const leads = this.stacksThrough(frame).some((index) => this.leadsToOwnCode(index, frame));
+    if (leads) this.dispatchers.add(frame);
+    return leads;
+  }
+
+  isOwn(frame: number): boolean {
     if (this.own[frame] === undefined) this.askForFileOf(frame);
     return this.own[frame] ?? false;
   }

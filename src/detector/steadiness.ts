@@ -15,13 +15,14 @@ export const STEADY_RATIO_LOW = 0.5;
 export interface Steadiness {
   /** Survivors per exposure of the later half over the earlier one, births from start to decidable; null = no births. */
   readonly halfRatio: number | null;
-  /** Lower end of `halfRatio`, one-sided 95 %; null as `halfRatio`. */
+  /** Ends of `halfRatio`, each one-sided 95 %; null as `halfRatio`. */
   readonly halfRatioLow: number | null;
+  readonly halfRatioHigh: number | null;
   /** The poorest quarter's survivors per exposure over the mean. */
   readonly minQuarterRatio: number | null;
 }
 
-const NO_BIRTHS: Steadiness = { halfRatio: null, halfRatioLow: null, minQuarterRatio: null };
+const NO_BIRTHS: Steadiness = { halfRatio: null, halfRatioLow: null, halfRatioHigh: null, minQuarterRatio: null };
 
 /** @param survivors living samples born since the start, in order of birth. @param endMillis later births cannot be judged yet. */
 export function steadinessOf(
@@ -48,6 +49,7 @@ export function steadinessOf(
   return {
     halfRatio: earlier === 0 ? Number.MAX_SAFE_INTEGER : later / earlier,
     halfRatioLow: lowerRatio(later, earlier, bursts.meanSize()),
+    halfRatioHigh: 1 / lowerRatio(earlier, later, bursts.meanSize()),
     minQuarterRatio: Math.min(...quarters) / (total / 4),
   };
 }

@@ -8,6 +8,8 @@ const LEAK_HALF_RATIO = 0.7;
 /** A standing `leak` is kept down to here, so that counting noise does not flip it. */
 const KEEP_HALF_RATIO = 0.55;
 const SATURATING_HALF_RATIO = 0.3;
+/** `saturating` is told where the ratio is surely below this: of a steady leak few survivors, or bursts, show 0.6 now and then. */
+const STEADY_HALF_RATIO = 1;
 /** Rule (iv): the poorest quarter over the mean. */
 const LEAK_QUARTER_RATIO = 0.5;
 const KEEP_QUARTER_RATIO = 0.25;
@@ -44,7 +46,7 @@ export interface Standing {
 /** What the evidence of this look alone supports; withdrawal delays are the caller's. */
 export function judge(evaluation: Evaluation | null, standing: Standing): VerdictName | null {
   if (evaluation === null || !evaluation.overThreshold) return null;
-  const { halfRatio, minQuarterRatio, survivors } = evaluation;
+  const { halfRatio, halfRatioHigh, minQuarterRatio, survivors } = evaluation;
   if (standing.heldMillis < standing.horizonMillis || halfRatio === null || minQuarterRatio === null) return "watch";
   const standsAsLeak = standing.current === "leak" || standing.current === "urgent";
   const half = standsAsLeak ? KEEP_HALF_RATIO : LEAK_HALF_RATIO;
@@ -52,7 +54,8 @@ export function judge(evaluation: Evaluation | null, standing: Standing): Verdic
   if ((evaluation.survivalRatio ?? 1) < LEAK_SURVIVAL_RATIO) return "watch";
   const isSteady = survivors.length >= MINIMUM_SURVIVORS && halfRatio >= half && minQuarterRatio >= quarter;
   if (isSteady && (standsAsLeak || isSure(evaluation, standing))) return "leak";
-  if (halfRatio >= SATURATING_HALF_RATIO && halfRatio < LEAK_HALF_RATIO) return "saturating";
+  const isFlattening = halfRatio < LEAK_HALF_RATIO && (halfRatioHigh ?? 0) < STEADY_HALF_RATIO;
+  if (isFlattening && halfRatio >= SATURATING_HALF_RATIO) return "saturating";
   return "watch";
 }
 

@@ -477,6 +477,37 @@ test("what looked like filling and now looks like a leak gives the route that re
   );
 });
 
+/** What is told where a framework's dispatcher makes a part of what is kept and own code, which it leads to, the rest. */
+function besideADispatcher(isOwn) {
+  const dispatcher = {
+    function: "handle",
+    file: "/srv/app/node_modules/express/lib/application.js",
+    line: 1,
+    column: 1,
+  };
+  const detector = new Detector({ horizonMillis: 30_000, windowMillis: 250, applicationRoot: "/srv/app" });
+  const told = [];
+  for (const observation of observations({ captureSeconds: 2, samplesPerSecond: 20, lifeSeconds: () => FOREVER })) {
+    const { newFrames, newStacks, matured, ...rest } = observation;
+    const isFirst = newFrames !== undefined;
+    const known = isFirst ? { newFrames: [...newFrames, dispatcher], newStacks: [[4, 0], [4]] } : {};
+    const samples = matured?.map((sample) => ({ ...sample, stack: isOwn(Number(sample.key.split(":")[2])) ? 0 : 1 }));
+    told.push(...detector.observe({ ...rest, ...known, matured: samples }));
+  }
+  return told.filter(({ verdict }) => verdict === "leak").map(({ site }) => site.function);
+}
+
+test("of what a framework makes for a request and own code keeps, the leak is told of the own code, and of that alone", () => {
+  assert.deepEqual(
+    besideADispatcher((ordinal) => ordinal % 5 < 2),
+    ["handler"],
+  );
+  assert.deepEqual(
+    besideADispatcher((ordinal) => ordinal % 6 < 1),
+    ["handle"],
+  );
+});
+
 test("what looked like filling waits for no other route once it is urgent", () => {
   const detector = new Detector({ horizonMillis: 30_000, windowMillis: 250, applicationRoot: "/srv/app" });
   const alarms = [];

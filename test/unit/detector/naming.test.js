@@ -46,3 +46,38 @@ test("what a standing site holds is its own: only the rest is tested, and named"
   ]);
   assert.ok(sites.every(([frame]) => frame !== FIRST));
 });
+
+const [DISPATCH, ANSWER, HELPER] = [0, 1, 2];
+const framework = new StackIndex();
+framework.addFrames([
+  { function: "handle", file: "/srv/app/node_modules/express/lib/application.js", line: 1, column: 1 },
+  { function: "answer", file: "/srv/app/server.js", line: 1, column: 1 },
+  { function: "remember", file: "/srv/app/node_modules/kept/index.js", line: 1, column: 1 },
+]);
+framework.addStacks([[DISPATCH], [DISPATCH, ANSWER], [DISPATCH, ANSWER, HELPER]]);
+
+function firstNamed(held) {
+  const above = [...held].map(([frame]) => [frame, { overThreshold: true }]);
+  return nameSites(new Map(above), new Map(held), [], framework, () => null, 0)[0]?.frame;
+}
+
+test("what a framework makes for a request is named after it only where the service's own code keeps little", () => {
+  const held = (own) => [
+    [DISPATCH, samples(60, 0)],
+    [ANSWER, samples(own, 1)],
+  ];
+  assert.equal(firstNamed(held(20)), ANSWER);
+  assert.equal(firstNamed(held(19)), DISPATCH);
+});
+
+test("a function of a package that own code calls is named before that code, also where it leads to own code elsewhere", () => {
+  framework.addStacks([[HELPER, ANSWER]]);
+  const inHelper = samples(60, 2);
+  assert.equal(
+    firstNamed([
+      [ANSWER, [...inHelper, ...samples(10, 1)]],
+      [HELPER, inHelper],
+    ]),
+    HELPER,
+  );
+});

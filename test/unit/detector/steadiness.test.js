@@ -32,6 +32,9 @@ describe("the lower end of the ratio of two halves", () => {
     const alone = over(Array.from({ length: 40 }, (_, i) => 1 + 2.4 * i));
     const inBursts = over(Array.from({ length: 40 }, (_, i) => 8 + 12 * Math.floor(i / 5)));
     assert.ok(alone.halfRatioLow > 0.5, `${alone.halfRatioLow}`);
+    const ends = alone.halfRatioHigh * alone.halfRatioLow;
+    assert.ok(Math.abs(ends - (19.5 / 21.5) ** 2) < 1e-9, `19 after 21, the ends at equal factors: ${ends}`);
+    assert.ok(inBursts.halfRatioHigh > alone.halfRatioHigh);
     assert.ok(inBursts.halfRatio >= 0.7 && inBursts.halfRatioLow < 0.5, JSON.stringify(inBursts));
   });
 });

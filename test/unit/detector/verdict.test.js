@@ -14,6 +14,7 @@ const evidence = (halfRatio, minQuarterRatio = 0.8, survivorCount = 40, overThre
   overThreshold,
   halfRatio,
   halfRatioLow: halfRatio === null ? null : 0.75 * halfRatio,
+  halfRatioHigh: halfRatio === null ? null : 1.4 * halfRatio,
   minQuarterRatio,
   survivors: new Array(survivorCount).fill({}),
 });
@@ -22,6 +23,14 @@ test("growth that halves from one half to the next is saturating, not a leak", (
   assert.equal(judge(evidence(0.95), held()), "leak");
   assert.equal(judge(evidence(0.69), held()), "saturating");
   assert.equal(judge(evidence(0.29), held()), "watch");
+});
+
+test("a rate that may be steady for all that its few survivors show is not called saturating, and does not end a leak", () => {
+  for (const current of ["watch", "leak"]) {
+    const evaluation = evidence(0.5);
+    assert.equal(judge({ ...evaluation, halfRatioHigh: 1 }, held(current)), "watch");
+    assert.equal(judge({ ...evaluation, halfRatioHigh: 0.99 }, held(current)), "saturating");
+  }
 });
 
 test("a standing leak is kept through counting noise, and not below it", () => {
