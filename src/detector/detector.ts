@@ -13,7 +13,7 @@ import { nameBelow } from "./inlining";
 import { judgeLadder, type LadderReading, perHour } from "./ladder";
 import type { Trend } from "./level-trend";
 import { LevelWatch } from "./level-watch";
-import { type NamedSite, nameSites } from "./naming";
+import { type NamedSite, nameSites, yieldsToOwnCode } from "./naming";
 import type { OwnerState, TrackedSite } from "./owner-state";
 import { Precedence } from "./precedence";
 import { oldestBirth } from "./retained";
@@ -194,7 +194,7 @@ export class Detector {
       current.add(namedFrame);
       this.track(owner, site.frame, namedFrame, now);
     }
-    for (const tracked of mostSurvivorsFirst(owner)) {
+    for (const tracked of this.bestNameFirst(owner)) {
       const next = this.nextVerdict(owner, tracked, current, now);
       if (next === null || next === tracked.verdict) {
         if (isStanding(tracked.verdict) && routeHasShown(this.memory, owner, tracked, now)) {
@@ -205,6 +205,17 @@ export class Detector {
       if (this.precedence.holdsBack(owner, tracked, next, now)) continue;
       this.tell(owner, tracked, next, now, transitions);
     }
+  }
+
+  /** Of several sites that are ready at one look, the first is told: most survivors first, what yields to own code last. */
+  private bestNameFirst({ tracked, evaluations }: OwnerState): TrackedSite[] {
+    const sites = [...tracked.values()].map((site) => ({
+      site,
+      count: evaluations.get(site.frame)?.survivors.length ?? 0,
+      yields: yieldsToOwnCode(site.frame, evaluations, this.memory.stacks),
+    }));
+    sites.sort((a, b) => Number(a.yields) - Number(b.yields) || b.count - a.count);
+    return sites.map(({ site }) => site);
   }
 
   private tell(
@@ -339,11 +350,6 @@ export class Detector {
 function speaksForItself(owner: OwnerState, poolHasFinding: boolean): boolean {
   const stands = [...owner.tracked.values()].some((site) => isStanding(site.verdict));
   return stands || (!poolHasFinding && [...owner.evaluations.values()].some(({ overThreshold }) => overThreshold));
-}
-
-function mostSurvivorsFirst(owner: OwnerState): TrackedSite[] {
-  const survivors = (site: TrackedSite): number => owner.evaluations.get(site.frame)?.survivors.length ?? 0;
-  return [...owner.tracked.values()].sort((a, b) => survivors(b) - survivors(a));
 }
 
 function newSite(frame: number, namedFrame: number, now: number): TrackedSite {

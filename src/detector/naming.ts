@@ -13,7 +13,7 @@ const HOLDS_SHARE = 0.8;
  * Own code with this share of what the best hypothesis holds is named before a function that leads to such code: what a
  * framework makes for a request (its closures, the parsed URL) hangs on the request that the service keeps.
  */
-export const OWN_CODE_SHARE: number = 1 / 3;
+const OWN_CODE_SHARE = 1 / 3;
 const MAX_SITES = 3;
 /** Later groups below this share of the first one are noise of the same leak, not a second one. */
 const MINIMUM_GROUP_SHARE = 0.1;
@@ -112,8 +112,22 @@ function withoutDispatchers(living: Living, stacks: StackIndex): Living {
   return new Map([...living].filter(([frame, samples]) => !isDispatch(frame, samples, stacks)));
 }
 
+/** Whether own code that a function leads to is named before it: some is over its threshold and holds enough. */
+export function yieldsToOwnCode(
+  frame: number,
+  evaluations: ReadonlyMap<number, Evaluation>,
+  stacks: StackIndex,
+): boolean {
+  const survivors = evaluations.get(frame)?.survivors ?? [];
+  if (!isDispatch(frame, survivors, stacks)) return false;
+  const least = OWN_CODE_SHARE * survivors.length;
+  return [...evaluations].some(
+    ([other, own]) => own.overThreshold && own.survivors.length >= least && stacks.isOwn(other),
+  );
+}
+
 /** Whether a function leads to the service's own code and was itself called by none, in most of the samples. */
-export function isDispatch(frame: number, samples: readonly StoredSample[], stacks: StackIndex): boolean {
+function isDispatch(frame: number, samples: readonly StoredSample[], stacks: StackIndex): boolean {
   if (stacks.isOwn(frame) || !stacks.isDispatcher(frame)) return false;
   return 2 * samples.filter(({ stack }) => stacks.isBelowOwnCode(stack, frame)).length < samples.length;
 }

@@ -5,7 +5,8 @@
 import { isAlarm, type VerdictName } from "../model/finding";
 import type { DetectorMemory } from "./detector-memory";
 import { halfExposureMillis } from "./exposure";
-import { isDispatch, OWN_CODE_SHARE } from "./naming";
+import type { Evaluation } from "./hypothesis";
+import { yieldsToOwnCode } from "./naming";
 import type { OwnerState, TrackedSite } from "./owner-state";
 import { RoutePool } from "./route-pool";
 import type { StoredSample } from "./sample-store";
@@ -29,7 +30,7 @@ export class Precedence {
       return (
         this.mergesIntoAnother(owner, tracked, next) ||
         this.waitsForAnother(owner, tracked, now) ||
-        this.waitsForOwnCode(owner, tracked, now)
+        this.waitsForOwnCode(owner, tracked, next, now)
       );
     }
     if (!isAlarm({ verdict: next }) || isAlarm(tracked)) return false;
@@ -102,20 +103,18 @@ export class Precedence {
 
   /**
    * What Node made is named only where no code of the service or a package is about to be, what only leads to the service's
-   * own code where none of that holds enough: those get a horizon.
+   * own code (and is not urgent) where none of that holds enough: those get a horizon.
    */
-  private waitsForOwnCode(owner: OwnerState, tracked: TrackedSite, now: number): boolean {
+  private waitsForOwnCode(owner: OwnerState, tracked: TrackedSite, next: VerdictName, now: number): boolean {
     const { stacks, options } = this.memory;
+    const { evaluations } = owner;
     const isNodes = !stacks.isNamableFrame(tracked.frame);
-    const survived = owner.evaluations.get(tracked.frame)?.survivors ?? [];
-    if (!isNodes && !isDispatch(tracked.frame, survived, stacks)) return false;
+    if (!isNodes && (next === "urgent" || !yieldsToOwnCode(tracked.frame, evaluations, stacks))) return false;
     tracked.readySinceMillis ??= now;
     if (now - tracked.readySinceMillis > options.horizonMillis) return false;
-    return [...owner.evaluations].some(([frame, { lnE, lnThreshold, overThreshold, survivors }]) =>
-      isNodes
-        ? stacks.isNamableFrame(frame) && lnE > PROMISING_SHARE * lnThreshold
-        : overThreshold && survivors.length >= OWN_CODE_SHARE * survived.length && stacks.isOwn(frame),
-    );
+    const isPromising = ([frame, { lnE, lnThreshold }]: [number, Evaluation]): boolean =>
+      stacks.isNamableFrame(frame) && lnE > PROMISING_SHARE * lnThreshold;
+    return !isNodes || [...evaluations].some(isPromising);
   }
 
   /** Bytes that live of births in the later half of the owner's exposure, per request. */

@@ -478,7 +478,7 @@ test("what looked like filling and now looks like a leak gives the route that re
 });
 
 /** What is told where a framework's dispatcher makes a part of what is kept and own code, which it leads to, the rest. */
-function besideADispatcher(isOwn) {
+function besideADispatcher(isOwn, prepare = () => {}) {
   const dispatcher = {
     function: "handle",
     file: "/srv/app/node_modules/express/lib/application.js",
@@ -492,20 +492,45 @@ function besideADispatcher(isOwn) {
     const isFirst = newFrames !== undefined;
     const known = isFirst ? { newFrames: [...newFrames, dispatcher], newStacks: [[4, 0], [4]] } : {};
     const samples = matured?.map((sample) => ({ ...sample, stack: isOwn(Number(sample.key.split(":")[2])) ? 0 : 1 }));
+    prepare(detector, (observation.timeMillis - 1_000_000) / 1_000);
     told.push(...detector.observe({ ...rest, ...known, matured: samples }));
   }
-  return told.filter(({ verdict }) => verdict === "leak").map(({ site }) => site.function);
+  return told
+    .filter(({ verdict }) => verdict === "leak" || verdict === "urgent")
+    .map(({ site, timeMillis }) => [site.function, (timeMillis - 1_000_000) / 1_000]);
 }
 
 test("of what a framework makes for a request and own code keeps, the leak is told of the own code, and of that alone", () => {
+  const functions = (isOwn) => besideADispatcher(isOwn).map(([name]) => name);
   assert.deepEqual(
-    besideADispatcher((ordinal) => ordinal % 5 < 2),
+    functions((ordinal) => ordinal % 5 < 2),
     ["handler"],
   );
   assert.deepEqual(
-    besideADispatcher((ordinal) => ordinal % 6 < 1),
+    functions((ordinal) => ordinal % 6 < 1),
     ["handle"],
   );
+});
+
+/** Own code and its dispatcher are each sure of `verdict` from a second on; null: never. @returns [function, second] of the alarms. */
+function sureFrom(verdict, seconds) {
+  const frameOf = { handler: 0, handle: 4 };
+  return besideADispatcher(
+    (ordinal) => ordinal % 5 < 2,
+    (detector, now) => {
+      const isSure = (frame) => Object.entries(frameOf).some(([name, own]) => own === frame && now >= seconds[name]);
+      detector.supportedVerdict = (_owner, { frame }) => (verdict === "leak" && isSure(frame) ? "leak" : "watch");
+      detector.levelWatch.escalate = (supported, _owner, { frame }) =>
+        verdict === "urgent" && isSure(frame) ? "urgent" : supported;
+    },
+  );
+}
+
+test("a dispatcher that is sure first gives own code a horizon, an urgent one none; at one look own code is told", () => {
+  assert.deepEqual(sureFrom("leak", { handle: 90, handler: 110 }), [["handler", 110]]);
+  assert.deepEqual(sureFrom("leak", { handle: 90, handler: 130 }), [["handle", 122]]);
+  assert.deepEqual(sureFrom("urgent", { handle: 90, handler: 110 }), [["handle", 90]]);
+  assert.deepEqual(sureFrom("urgent", { handle: 90, handler: 90 }), [["handler", 90]]);
 });
 
 test("what looked like filling waits for no other route once it is urgent", () => {
