@@ -75,13 +75,14 @@ export class HttpRequests {
     private readonly afterEnd: (record: RequestRecord) => void = () => {},
   ) {
     const ended = this.#ended;
+    const abandoned = this.#abandoned;
     this.#onResponseClose = function onClose() {
       ended(this.req, this);
     };
     this.#onSocketClose = function onClose() {
       const response = this[RESPONSE];
       this[RESPONSE] = null;
-      if (response !== undefined && response !== null) ended(response.req, response);
+      if (response !== undefined && response !== null) abandoned(response);
     };
   }
 
@@ -117,7 +118,8 @@ export class HttpRequests {
     else {
       // Not enumerable: loggers walk over the properties of sockets.
       Object.defineProperty(socket, RESPONSE, { value: response, writable: true, enumerable: false });
-      socket.on("close", this.#onSocketClose);
+      // Before Node's own listener, which ends the request and has the service's listeners called.
+      socket.prependListener("close", this.#onSocketClose);
     }
   }
 
@@ -167,6 +169,17 @@ export class HttpRequests {
       this.caught(error);
     }
     labels.endAgent();
+  };
+
+  /** The client went away. Node tells it in the context of the connection; what hears of it works for the request. */
+  readonly #abandoned = (response: ServerResponse): void => {
+    this.#ended(response.req, response);
+    try {
+      const record = RequestStamp.of(response.req);
+      if (record !== undefined && !this.#isOff) this.enter(record);
+    } catch (error) {
+      this.caught(error);
+    }
   };
 
   count(record: RequestRecord): void {

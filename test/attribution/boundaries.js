@@ -374,6 +374,23 @@ boundaries.elsewhere = {
     rightKinds: ["request", "background-of"],
     mayNameAnotherRoute: true,
   }),
+  /** The end of a connection comes in the context in which it was made: before its first request. */
+  "client goes away": Object.assign(
+    (keep, { request, response }) =>
+      new Promise((resolve) => {
+        request.on("close", keep);
+        response.on("close", keep);
+        request.socket.on("close", () => {
+          keep();
+          setImmediate(() => {
+            keep();
+            resolve();
+          });
+        });
+        response.write("some");
+      }),
+    { rightKinds: ["request", "background-of"], answersItself: true, isAbandoned: true },
+  ),
   "after the response": Object.assign(
     async (keep, { answer }) => {
       await answer();
