@@ -113,7 +113,11 @@ export class Detector {
     const { owners, store } = this.memory;
     this.testedInLook = 0;
     this.levelWatch.lookAtLevel(now);
-    const ladders = this.memory.ladders.readings((key) => owners.get(key)?.clock ?? null, now);
+    const ladders = this.memory.ladders.readings(
+      (key) => owners.get(key)?.clock ?? null,
+      now,
+      (thread) => this.memory.decidableMillis(thread),
+    );
     const poolHalfMillis = this.memory.poolHalfMillis(now);
     for (const owner of owners.values()) {
       const halfMillis = halfExposureMillis(owner.clock, now);

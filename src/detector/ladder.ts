@@ -76,8 +76,15 @@ export class Ladders {
     }
   }
 
-  /** Ladders that still climb, by the key of the owner that has most of the steps. @param clockOf an owner's exposure. */
-  readings(clockOf: (owner: string) => Clock | null, nowMillis: number): Map<string, LadderReading[]> {
+  /**
+   * Ladders that still climb, by the key of the owner that has most of the steps.
+   * @param clockOf an owner's exposure. @param decidableOf of a thread: births up to then are known by now, had they survived.
+   */
+  readings(
+    clockOf: (owner: string) => Clock | null,
+    nowMillis: number,
+    decidableOf: (thread: number) => number,
+  ): Map<string, LadderReading[]> {
     const readings = new Map<string, LadderReading[]>();
     const callees = this.recordsOfCallees();
     for (const [leaf, records] of this.byLeaf) {
@@ -85,7 +92,8 @@ export class Ladders {
         if (chain.length < LADDER_MINIMUM_RECORDS) continue;
         const owner = majorityOwner(chain);
         const clock = owner === null ? null : clockOf(owner);
-        const reading = clock === null ? null : this.read(chain, clock, nowMillis);
+        const decidableMillis = decidableOf(chain[0]?.thread ?? 0);
+        const reading = clock === null ? null : this.read(chain, clock, nowMillis, decidableMillis);
         if (owner === null || reading === null) continue;
         const own = readings.get(owner);
         if (own === undefined) readings.set(owner, [reading]);
@@ -133,8 +141,13 @@ export class Ladders {
     return callees;
   }
 
-  private read(records: readonly StoredSample[], clock: Clock, nowMillis: number): LadderReading | null {
-    const all = stepsOf(records);
+  private read(
+    records: readonly StoredSample[],
+    clock: Clock,
+    nowMillis: number,
+    decidableMillis: number,
+  ): LadderReading | null {
+    const all = stepsOf(records, decidableMillis);
     const last = all[all.length - 1];
     if (last === undefined) return null;
     // Exposure is counted from the first report on: of early steps it misses a part, of the first perhaps all.
@@ -187,9 +200,9 @@ function majorityOwner(records: readonly StoredSample[]): string | null {
 }
 
 /** The stores that were larger than all before, oldest first; empty where several live at once or sizes fall back. */
-function stepsOf(records: readonly StoredSample[]): StoredSample[] {
+function stepsOf(records: readonly StoredSample[], decidableMillis: number): StoredSample[] {
   const living = records.filter(isLiving).length;
-  if (living === 0 || living > MAX_LIVING) return [];
+  if (living > MAX_LIVING || (living === 0 && !isBeingReplaced(records, decidableMillis))) return [];
   const steps: StoredSample[] = [];
   for (const sample of records.toSorted((a, b) => a.bornMillis - b.bornMillis)) {
     const largest = steps[steps.length - 1];
@@ -197,6 +210,14 @@ function stepsOf(records: readonly StoredSample[]): StoredSample[] {
     else if (sample.sizeBytes < EQUAL_RATIO * largest.sizeBytes) return []; // It shrank: emptied, or another container.
   }
   return steps;
+}
+
+/**
+ * The last store has been freed too short a while ago for its successor to be known: that has to survive two mark-compacts
+ * first, which at night are hours apart.
+ */
+function isBeingReplaced(records: readonly StoredSample[], decidableMillis: number): boolean {
+  return records.some(({ freedMillis }) => freedMillis > decidableMillis);
 }
 
 function slopeOf(xs: readonly number[], ys: readonly number[]): number | null {

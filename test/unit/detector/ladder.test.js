@@ -35,8 +35,15 @@ function laddersOf(steps, { overlap = false } = {}) {
   return ladders;
 }
 
-const read = (ladders, hours) =>
-  ladders.readings((owner) => (owner === OWNER ? clock(hours) : null), 1 + hours * HOUR).get(OWNER) ?? [];
+/** @param decidableHours births up to there have survived two mark-compacts by now, or died. */
+const read = (ladders, hours, decidableHours = hours) =>
+  ladders
+    .readings(
+      (owner) => (owner === OWNER ? clock(hours) : null),
+      1 + hours * HOUR,
+      () => 1 + decidableHours * HOUR,
+    )
+    .get(OWNER) ?? [];
 
 /** An array that gains 10,000 B an hour, replaced at each growth by half. */
 const GROWING = [4, 6, 9, 14, 21, 32].map((hour) => [hour, hour * 1.5 * 10_000]);
@@ -66,6 +73,13 @@ describe("a container that grows", () => {
     assert.equal(read(laddersOf(flattening), 260).length, 0);
     assert.equal(read(laddersOf([...GROWING, [33, 60_000]]), 40).length, 0);
     assert.equal(read(laddersOf(GROWING, { overlap: true }), 40).length, 0);
+  });
+
+  it("outlives the time between the death of a store and two mark-compacts, before which its successor is not known", () => {
+    const ladders = laddersOf(GROWING);
+    for (const records of ladders.byLeaf.values()) records.at(-1).freedMillis = 1 + 38 * HOUR;
+    assert.equal(read(ladders, 40, 37)[0]?.records, GROWING.length);
+    assert.equal(read(ladders, 40, 38).length, 0, "by now a successor would be known");
   });
 
   it("takes a rehash of equal size for no step and no break", () => {
